@@ -1,0 +1,1 @@
+//! Holdfast's expression language: a small, bounded CEL.

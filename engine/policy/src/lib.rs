@@ -1,0 +1,1 @@
+//! Holdfast's policy language: YAML with positions in, a checked policy out.

@@ -1,0 +1,1 @@
+//! The engine: observe, diff, plan and apply, one pure stage after another.

@@ -1,0 +1,1 @@
+//! The Kubernetes provider: any object, by server-side apply.

@@ -1,0 +1,1 @@
+//! The in-memory provider: any kind, without its network.

@@ -1,0 +1,1 @@
+//! The S3 provider: buckets and every setting they have.

@@ -1,0 +1,1 @@
+//! Real servers for Holdfast's tests: started, watched, stopped.
