@@ -1,1 +1,49 @@
 //! The contract between the engine and its providers.
+//!
+//! Two traits carry it:
+//!
+//! * A [`Kind`] is pure. It knows what a kind of resource is: the shape of its `desired` document, its facets, how
+//!   two documents compare, what a store would hold after a write. It has no client and does no I/O, so the
+//!   in-memory provider serves every kind with the kind's own rules.
+//! * A [`Provider`] does the I/O of one external system, for one or more kinds.
+//!
+//! Everything else here is the data that passes between them and the engine: a [`ResourceKey`] says which real thing
+//! is meant, a [`Wanted`] which facets to read, an [`Observation`] what was read, a [`Difference`] where it is not as
+//! desired, a [`Write`] one call that changes something, a [`ProviderError`] what the caller may do about a failure.
+//!
+//! Two properties of [`Value`] hold everywhere: a sensitive value cannot be printed by accident, and a value that is
+//! known only after a write says what it waits for.
+//!
+//! Arrows go one way: the engine and the providers import this crate, and this crate imports neither.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+mod compare;
+mod desired;
+mod difference;
+mod error;
+mod key;
+mod kind;
+mod observation;
+mod path;
+mod provider;
+mod registry;
+mod shape;
+mod state;
+mod value;
+mod write;
+
+pub use compare::{differences, merge, remove};
+pub use desired::Desired;
+pub use difference::{Change, Difference};
+pub use error::{BoxError, ProviderError};
+pub use key::{ApiType, Facet, KindName, ProviderName, ResourceKey};
+pub use kind::{Attributes, Implied, Kind, Locator, NotLocated, Readiness};
+pub use observation::{Conflict, FacetState, Observation, Observed, Version, Wanted};
+pub use path::{Path, Segment};
+pub use provider::{Fidelity, Found, Preview, Provider, Query, Scope, Served, WatchStream, Written};
+pub use registry::{CredentialSource, ProviderConfig, ProviderFactory, Registry};
+pub use shape::{Field, ListIdentity, Shape};
+pub use state::{Held, Holder, PolicyId, StateStore, Stored};
+pub use value::{Sensitive, Unknown, Value};
+pub use write::{Action, Guard, Write};

@@ -1,0 +1,132 @@
+//! What a kind of resource is.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use crate::desired::Desired;
+use crate::difference::Difference;
+use crate::key::{ApiType, Facet, KindName, ProviderName, ResourceKey};
+use crate::observation::Observed;
+use crate::provider::{Scope, Served};
+use crate::shape::Shape;
+use crate::value::{Unknown, Value};
+
+/// What a kind of resource is: pure, without a client.
+pub trait Kind: Debug + Send + Sync {
+    /// `s3/Bucket`.
+    fn name(&self) -> &KindName;
+
+    /// The shape of `desired`, all facets together, for checking policies and for completion.
+    fn shape(&self) -> &Shape;
+
+    /// All facets that can be declared or observed, in the order in which they are best written.
+    fn facets(&self) -> &[Facet];
+
+    /// The facet whose presence is the resource's: `object` of an object, `bucket` of a bucket.
+    fn root_facet(&self) -> &Facet;
+
+    /// Splits a whole `desired` document into its facets, only those declared. Sensitive parts come out sealed.
+    fn split(&self, desired: Value) -> BTreeMap<Facet, Value>;
+
+    /// Which real thing `locator` means.
+    fn locate(&self, locator: &Locator<'_>) -> Result<ResourceKey, NotLocated>;
+
+    /// What rules may refer to as `rules.x.NAME`, from the key alone: `name`, `arn`, `region`, `namespace`.
+    fn attributes(&self, key: &ResourceKey) -> Attributes;
+
+    /// The names that [`Kind::attributes`] can give.
+    fn attribute_names(&self) -> &[&'static str];
+
+    /// What must be there before the resource can be created, and what creating it makes possible.
+    fn implied(&self, key: &ResourceKey) -> Implied;
+
+    /// Object types that a resource of this key and document defines (a CRD's), with their scope.
+    fn defines(&self, key: &ResourceKey, desired: &Value) -> Vec<(ApiType, Scope)>;
+
+    /// Whether the type is one whose scope every server agrees on, so that no server need be asked.
+    fn scope(&self, api: &ApiType) -> Option<Served>;
+
+    /// Facets that one create call takes along; the others are written after it.
+    fn created_with(&self) -> &[Facet];
+
+    /// The facets that must be written before `facet`, among those that are to be written.
+    fn written_after(&self, facet: &Facet) -> &[Facet];
+
+    /// Where `observed` is not as desired. Empty means equal, and must never be wrong; where a server may rewrite
+    /// what it is given, a difference may be: [`Provider::preview`](crate::Provider::preview) then decides.
+    ///
+    /// `manager` is the policy's field manager. Differences come ordered by path.
+    fn compare(
+        &self,
+        facet: &Facet,
+        desired: &Desired,
+        observed: Option<&Observed>,
+        manager: &str,
+    ) -> Vec<Difference>;
+
+    /// Whether a local difference of this facet may still be none for the server, so that it should be asked.
+    fn wants_preview(&self, facet: &Facet) -> bool;
+
+    /// The document that a store holds after `desired` was written over `observed`: what is declared is so, foreign
+    /// content stays. `compare` of the result is empty.
+    fn merge(&self, facet: &Facet, desired: &Desired, observed: Option<&Observed>, manager: &str) -> Value;
+
+    /// Whether it is ready for those that depend on it.
+    fn ready(&self, observed: &Observed) -> Readiness;
+
+    /// The whole resource as one document, for `self` in expressions. Sensitive parts are sealed.
+    fn document(&self, observed: &Observed) -> Value;
+
+    /// The whole resource as one document for facts and for people: no secret content at all, not even sealed.
+    fn fact(&self, observed: &Observed) -> Value;
+
+    /// Why deleting it destroys more than itself (a namespace, a volume claim), which needs `Cascade` allowed.
+    fn cascades(&self, key: &ResourceKey) -> Option<&'static str>;
+}
+
+/// What a rule says about which resource it means.
+#[derive(Clone, Debug)]
+pub struct Locator<'a> {
+    /// The provider that serves it.
+    pub provider: &'a ProviderName,
+    /// `name`, for kinds that are named by the rule.
+    pub name: Option<&'a Value>,
+    /// `region`, or the provider's.
+    pub region: Option<&'a str>,
+    /// The whole `desired`.
+    pub desired: &'a Value,
+    /// What is known about object types: the servers', and those that this policy defines.
+    pub served: &'a BTreeMap<ApiType, Served>,
+}
+
+/// Why a resource can't be named yet, or at all.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NotLocated {
+    /// A part of its name is known only after a write.
+    Unknown(Unknown),
+    /// Something is missing or wrong; the text says what.
+    Invalid(String),
+}
+
+/// Named values of a resource.
+pub type Attributes = BTreeMap<&'static str, Value>;
+
+/// What must be there first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Implied {
+    /// The type that must be served.
+    pub api: Option<ApiType>,
+    /// The namespace that must exist.
+    pub namespace: Option<String>,
+}
+
+/// Whether a resource is ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It is.
+    Ready,
+    /// Not yet; the text says what it waits for.
+    NotYet(String),
+    /// It says that it has failed; the text says how. A later observation may still find it ready.
+    Failed(String),
+}
