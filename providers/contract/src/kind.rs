@@ -80,8 +80,30 @@ pub trait Kind: Debug + Send + Sync {
     /// The whole resource as one document for facts and for people: no secret content at all, not even sealed.
     fn fact(&self, observed: &Observed) -> Value;
 
+    /// The same `desired` with the marks by which a policy finds its own things again. Kinds that have no room for
+    /// marks leave it as it is.
+    fn mark(&self, desired: Value, mark: &Mark) -> Value {
+        let _ = mark;
+        desired
+    }
+
+    /// The policy whose mark the observed resource bears.
+    fn marked_by(&self, observed: &Observed) -> Option<String> {
+        let _ = observed;
+        None
+    }
+
     /// Why deleting it destroys more than itself (a namespace, a volume claim), which needs `Cascade` allowed.
     fn cascades(&self, key: &ResourceKey) -> Option<&'static str>;
+}
+
+/// By what a policy finds its own things again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// The policy, as text that fits a label.
+    pub policy: String,
+    /// Tags or labels that are the resource's identity where its name alone is not; empty where it is.
+    pub identity: BTreeMap<String, String>,
 }
 
 /// What a rule says about which resource it means.
