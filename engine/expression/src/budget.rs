@@ -1,0 +1,98 @@
+//! Bounds that make every expression end soon, in bounded memory.
+
+use crate::error::{Outcome, fault};
+use crate::{Error, ErrorKind, Span};
+
+/// Longest source text of an expression, in bytes.
+pub const MAX_SOURCE: usize = 16 * 1024;
+
+/// Deepest nesting of an expression: each bracket, operator, field and call counts one, chains of one sort of
+/// arithmetic and of `&&` or `||` count one altogether. Chosen so that recursion fits in half of the 2 MiB stack
+/// that a thread has, in a build without optimisation.
+pub const MAX_NESTING: usize = 64;
+
+/// Deepest nesting of lists and maps in the result of an evaluation.
+pub const MAX_VALUE_NESTING: usize = 200;
+
+/// What one evaluation may still use.
+///
+/// It is taken from as the evaluation goes on, so one budget can bound several evaluations together. A step is about
+/// 50 nanoseconds: one node of the expression, one element compared or moved, 16 bytes of text searched. Bytes count
+/// all that is ever allocated for results, whether still held or not, and are taken before the allocation.
+///
+/// ```
+/// use holdfast_expression::Budget;
+/// assert_eq!(Budget::default(), Budget { steps: 1_000_000, bytes: 32 * 1024 * 1024 });
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Steps left.
+    pub steps: u64,
+    /// Bytes left.
+    pub bytes: u64,
+}
+
+impl Default for Budget {
+    /// A million steps, which filter a list of tens of thousands of items, and 32 MiB.
+    fn default() -> Self {
+        Self {
+            steps: 1_000_000,
+            bytes: 32 * 1024 * 1024,
+        }
+    }
+}
+
+/// What an element of a list, or an entry of a map, is counted as.
+const ELEMENT_BYTES: u64 = 32;
+
+impl Budget {
+    /// Takes steps.
+    pub(crate) fn step(&mut self, steps: usize, span: Span) -> Outcome<()> {
+        let Some(left) = self.steps.checked_sub(widen(steps)) else {
+            self.steps = 0;
+            return Err(exhausted(span, "this takes too many steps"));
+        };
+        self.steps = left;
+        Ok(())
+    }
+
+    /// Takes the steps for looking at `bytes` bytes of text.
+    pub(crate) fn scan(&mut self, bytes: usize, span: Span) -> Outcome<()> {
+        self.step(bytes.div_euclid(16), span)
+    }
+
+    /// Takes memory for `bytes` bytes of text, and the steps to fill it.
+    pub(crate) fn text(&mut self, bytes: usize, span: Span) -> Outcome<()> {
+        self.scan(bytes, span)?;
+        self.allocate(widen(bytes), span)
+    }
+
+    /// Takes memory for `elements` list elements or map entries, and the steps to fill it.
+    pub(crate) fn elements(&mut self, elements: usize, span: Span) -> Outcome<()> {
+        self.step(elements, span)?;
+        self.allocate(widen(elements).saturating_mul(ELEMENT_BYTES), span)
+    }
+
+    fn allocate(&mut self, bytes: u64, span: Span) -> Outcome<()> {
+        let Some(left) = self.bytes.checked_sub(bytes) else {
+            self.bytes = 0;
+            return Err(exhausted(span, "this takes too much memory"));
+        };
+        self.bytes = left;
+        Ok(())
+    }
+}
+
+fn widen(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+fn exhausted(span: Span, message: &str) -> Box<Error> {
+    let hint = "look at fewer items, or build smaller values";
+    Box::new(Error::new(ErrorKind::Budget, span, message).with_hint(hint))
+}
+
+/// Too much nesting, of source text or of a value.
+pub(crate) fn too_deep(span: Span) -> Box<Error> {
+    fault(ErrorKind::Budget, span, "this is nested too deeply")
+}
