@@ -3,7 +3,7 @@
 //! | what | is |
 //! |---|---|
 //! | [`Cluster`] | etcd and kube-apiserver with RBAC and an audit log; [`Cluster::start_full`] adds controller-manager, scheduler and kwok |
-//! | [`LocalStack`], [`SeaweedFs`], [`Moto`] | object stores, each described by an [`ObjectStore`] |
+//! | [`LocalStack`], [`SeaweedFs`], [`Moto`] | object stores, each described by an [`ObjectStore`], whose [`ObjectStore::send`] is a hand on it that isn't the code under test |
 //! | [`RequestLog`] | an HTTP proxy in front of an object store that records every request and, by [`Rule`], injects faults |
 //! | [`Server`], [`Home`] | any other program as a child that can't outlive its test |
 //! | [`kubectl`], [`fixtures`] | the `kubectl` on the PATH; Velero's own CustomResourceDefinitions |
@@ -41,6 +41,7 @@
 //! # }
 //! ```
 
+mod by_hand;
 mod cluster;
 mod error;
 pub mod fixtures;
