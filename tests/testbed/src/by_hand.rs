@@ -83,10 +83,11 @@ impl ObjectStore {
             // Stands in for Content-MD5, without which AWS refuses some documents.
             headers.insert(1, ("x-amz-checksum-sha256", STANDARD.encode(body_hash)));
         }
-        let lines: String = headers
+        let lines: Vec<_> = headers
             .iter()
             .map(|(name, value)| format!("{name}:{value}\n"))
             .collect();
+        let lines = lines.concat();
         let names: Vec<_> = headers.iter().map(|(name, _)| *name).collect();
         let names = names.join(";");
         let canonical = format!(
@@ -135,7 +136,11 @@ fn mac(key: &[u8], text: &str) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 /// With its causes: the first says only that sending failed.
