@@ -80,6 +80,11 @@ pub trait Kind: Debug + Send + Sync {
     /// The whole resource as one document for facts and for people: no secret content at all, not even sealed.
     fn fact(&self, observed: &Observed) -> Value;
 
+    /// The same as [`Kind::fact`], of a document that a search found.
+    fn found_fact(&self, document: Value) -> Value {
+        document
+    }
+
     /// The same `desired` with the marks by which a policy finds its own things again. Kinds that have no room for
     /// marks leave it as it is.
     fn mark(&self, desired: Value, mark: &Mark) -> Value {

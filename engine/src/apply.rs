@@ -1,0 +1,92 @@
+//! The only writer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::StreamExt;
+use futures::future::join_all;
+use futures::stream;
+use holdfast_contract::{Action, Provider, ProviderError, ProviderName, Write};
+
+use crate::step::{Outcome, Plan, PlannedResource, Step};
+
+/// How many resources are written at once.
+const CONCURRENT_STEPS: usize = 16;
+
+/// Whether writing may go on. Cloned handles share one answer.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Stops before the next call.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it was stopped.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Does every step of `plan` that is ready, each once, and says what became of each call.
+///
+/// Steps are independent of each other: one that fails stops only its own later stages. After [`Stop::stop`] no
+/// further call begins; calls in flight are waited for.
+pub async fn apply(
+    plan: &Plan,
+    providers: &BTreeMap<ProviderName, Arc<dyn Provider>>,
+    stop: &Stop,
+    done: &(dyn Fn(&Outcome) + Send + Sync),
+) -> Vec<Outcome> {
+    let steps = plan.ready().map(|(resource, step)| run(resource, step, providers, stop, done));
+    let outcomes: Vec<Vec<Outcome>> = stream::iter(steps).buffer_unordered(CONCURRENT_STEPS).collect().await;
+    let mut outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
+    outcomes.sort_by(|a, b| (&a.address, &a.facet).cmp(&(&b.address, &b.facet)));
+    outcomes
+}
+
+async fn run(
+    resource: &PlannedResource,
+    step: &Step,
+    providers: &BTreeMap<ProviderName, Arc<dyn Provider>>,
+    stop: &Stop,
+    done: &(dyn Fn(&Outcome) + Send + Sync),
+) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for stage in &step.stages {
+        if stop.is_stopped() {
+            break;
+        }
+        let results = join_all(stage.iter().map(|write| call(write, providers))).await;
+        for (write, result) in stage.iter().zip(results) {
+            let facet = match &write.action {
+                Action::Set { facet, .. } => Some(facet.clone()),
+                Action::Create { .. } | Action::Delete { .. } => None,
+            };
+            let outcome = Outcome { address: resource.address.clone(), facet, verb: step.verb, result };
+            done(&outcome);
+            outcomes.push(outcome);
+        }
+        if outcomes.iter().any(|outcome| outcome.result.is_err()) {
+            break;
+        }
+    }
+    outcomes
+}
+
+async fn call(
+    write: &Write,
+    providers: &BTreeMap<ProviderName, Arc<dyn Provider>>,
+) -> Result<holdfast_contract::Written, ProviderError> {
+    match providers.get(&write.key.provider) {
+        Some(provider) => provider.write(write).await,
+        None => Err(ProviderError::Unavailable {
+            service: write.key.provider.to_string(),
+            message: "it was not opened for this plan".to_owned(),
+            source: None,
+        }),
+    }
+}

@@ -1,0 +1,125 @@
+//! Evaluating the parts of a policy, with every way in which there may be no answer told apart.
+
+use std::collections::BTreeSet;
+
+use holdfast_contract as contract;
+use holdfast_expression::{Budget, Context, ErrorKind, Value};
+use holdfast_policy::{Evaluated, EvaluationError, Expression, Place, Template, Tree};
+
+use crate::scope::Roots;
+
+/// Why something has no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// It is known only after these were written.
+    Waits(BTreeSet<String>),
+    /// A path that isn't there.
+    Missing {
+        /// The path as the expression spells it.
+        path: String,
+        /// Where the expression stands.
+        place: Place,
+    },
+    /// Something that could not be read.
+    Unreadable {
+        /// Why.
+        message: String,
+        /// Where the expression stands.
+        place: Place,
+    },
+    /// The expression can't be evaluated with what it is given.
+    Fault {
+        /// Why.
+        message: String,
+        /// Where the expression stands.
+        place: Place,
+    },
+}
+
+impl NoAnswer {
+    /// A fault at `place`.
+    #[must_use]
+    pub fn fault(message: impl Into<String>, place: &Place) -> Self {
+        Self::Fault { message: message.into(), place: place.clone() }
+    }
+
+    /// One sentence for a person.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Waits(what) => format!("waits for {}", what.iter().cloned().collect::<Vec<_>>().join(", ")),
+            Self::Missing { path, .. } => format!("waits for {path}, which isn't there"),
+            Self::Unreadable { message, .. } => message.clone(),
+            Self::Fault { message, place } => format!("{message} ({place})"),
+        }
+    }
+}
+
+/// What evaluates the expressions of one pass: the clock is read once, so that a pass is a function of its input.
+#[derive(Clone, Copy, Debug)]
+pub struct Evaluator<'a> {
+    /// The time of the pass.
+    pub context: Context<'a>,
+}
+
+impl Evaluator<'_> {
+    /// The value of a bare expression.
+    pub fn value(&self, expression: &Expression, roots: &Roots) -> Result<Value, NoAnswer> {
+        let value = expression
+            .evaluate(roots, &mut Budget::default(), &self.context)
+            .map_err(|error| no_answer(&error))?;
+        match value {
+            Value::Unknown(unknown) => Err(NoAnswer::Waits(unknown.waits_for.iter().cloned().collect())),
+            Value::Optional(None) | Value::Omit => {
+                let path = expression.program.source().to_owned();
+                Err(NoAnswer::Missing { path, place: expression.place.clone() })
+            }
+            Value::Optional(Some(value)) => Ok(*value),
+            value => Ok(value),
+        }
+    }
+
+    /// The value of a condition.
+    pub fn condition(&self, expression: &Expression, roots: &Roots) -> Result<bool, NoAnswer> {
+        match self.value(expression, roots)? {
+            Value::Bool(value) => Ok(value),
+            Value::Sensitive(_) => Err(NoAnswer::fault("a condition can't be sensitive", &expression.place)),
+            other => {
+                let message = format!("a condition is true or false; this is {}", other.kind());
+                Err(NoAnswer::fault(message, &expression.place))
+            }
+        }
+    }
+
+    /// The value of a template; none where it is left out.
+    pub fn template(&self, template: &Template, roots: &Roots) -> Result<Option<contract::Value>, NoAnswer> {
+        template.evaluate(roots, &mut Budget::default(), &self.context).map_err(|error| no_answer(&error))
+    }
+
+    /// The text of a template that must be one.
+    pub fn text(&self, template: &Template, roots: &Roots) -> Result<String, NoAnswer> {
+        match self.template(template, roots)? {
+            Some(contract::Value::String(text)) => Ok(text),
+            Some(contract::Value::Unknown(unknown)) => Err(NoAnswer::Waits(unknown.waits_for)),
+            Some(contract::Value::Sensitive(_)) => {
+                Err(NoAnswer::fault("a sensitive value can't stand here", &template.place))
+            }
+            Some(_) => Err(NoAnswer::fault("this must be text; use string(…)", &template.place)),
+            None => Err(NoAnswer::Missing { path: template.source.clone(), place: template.place.clone() }),
+        }
+    }
+
+    /// The value of a tree, with the place in the policy of each of its parts.
+    pub fn tree(&self, tree: &Tree, roots: &Roots) -> Result<Evaluated, NoAnswer> {
+        tree.evaluate(roots, &mut Budget::default(), &self.context).map_err(|error| no_answer(&error))
+    }
+}
+
+fn no_answer(error: &EvaluationError) -> NoAnswer {
+    let place = error.place.clone();
+    match &error.kind {
+        ErrorKind::Missing { path } => NoAnswer::Missing { path: path.clone(), place },
+        ErrorKind::Unreadable => NoAnswer::Unreadable { message: error.message.clone(), place },
+        _ => NoAnswer::Fault { message: error.message.clone(), place },
+    }
+}

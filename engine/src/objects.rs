@@ -1,0 +1,62 @@
+//! The little that the language itself says of clusters: facts read objects, and credentials lie in Secrets.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use holdfast_contract::{ApiType, Facet, KindName, ResourceKey, Value};
+
+/// The provider that `object` and `list` facts are read through.
+pub const PROVIDER: &str = "kubernetes";
+/// The kind of all objects.
+pub const KIND: &str = "kubernetes/Object";
+
+/// The facet of an object that holds all but its status.
+#[must_use]
+pub fn facet() -> Facet {
+    "object".into()
+}
+
+/// The kind of all objects.
+#[must_use]
+pub fn kind() -> KindName {
+    KIND.into()
+}
+
+/// The type of Secrets.
+#[must_use]
+pub fn secret() -> ApiType {
+    ApiType::new("v1", "Secret")
+}
+
+/// The type of ConfigMaps.
+#[must_use]
+pub fn config_map() -> ApiType {
+    ApiType::new("v1", "ConfigMap")
+}
+
+/// The key of the object `name`.
+#[must_use]
+pub fn key(api: &ApiType, namespace: Option<&str>, name: &str) -> ResourceKey {
+    ResourceKey {
+        provider: PROVIDER.into(),
+        kind: kind(),
+        api: Some(api.clone()),
+        namespace: namespace.map(str::to_owned),
+        name: name.to_owned(),
+        region: None,
+    }
+}
+
+/// The entries of a Secret's `data` that are text, decoded.
+#[must_use]
+pub fn secret_texts(data: &Value) -> BTreeMap<String, String> {
+    let Some(entries) = data.exposed().as_map() else { return BTreeMap::new() };
+    entries
+        .iter()
+        .filter_map(|(key, value)| {
+            let bytes = STANDARD.decode(value.exposed().as_str()?).ok()?;
+            Some((key.clone(), String::from_utf8(bytes).ok()?))
+        })
+        .collect()
+}

@@ -1,0 +1,128 @@
+//! What was read of the world: each thing once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::future::join_all;
+use holdfast_contract::{
+    Facet, FacetState, Found, Observation, Provider, ProviderError, ProviderName, ResourceKey, Wanted,
+};
+
+use crate::address::Address;
+
+/// Everything that was read so far. Nothing in it is read again until it is forgotten.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    observations: BTreeMap<ResourceKey, Result<Observation, ProviderError>>,
+    /// Which facets were asked for, so that a later wish for more reads only what is missing.
+    asked: BTreeMap<ResourceKey, BTreeSet<Facet>>,
+    searches: BTreeMap<Address, Result<Vec<Found>, ProviderError>>,
+}
+
+impl Snapshot {
+    /// What was read of `key`; none if it wasn't.
+    #[must_use]
+    pub fn get(&self, key: &ResourceKey) -> Option<&Result<Observation, ProviderError>> {
+        self.observations.get(key)
+    }
+
+    /// What the search for the resource at `address` found; none if it wasn't made.
+    #[must_use]
+    pub fn search(&self, address: &Address) -> Option<&Result<Vec<Found>, ProviderError>> {
+        self.searches.get(address)
+    }
+
+    /// Keeps what a search found.
+    pub fn keep_search(&mut self, address: Address, result: Result<Vec<Found>, ProviderError>) {
+        self.searches.insert(address, result);
+    }
+
+    /// Keeps what was read of `key` elsewhere: pushed by a watch, or read for a fact. `facets` are those that it holds.
+    pub fn keep(&mut self, wanted: &Wanted, result: Result<Observation, ProviderError>) {
+        let merged = match (self.observations.remove(&wanted.key), result) {
+            // The same incarnation: facets that were read before and not now are still what is known of it.
+            (Some(Ok(Observation::Present(before))), Ok(Observation::Present(mut now))) if before.uid == now.uid => {
+                for (facet, state) in before.facets {
+                    now.facets.entry(facet).or_insert(state);
+                }
+                Ok(Observation::Present(now))
+            }
+            (_, now) => now,
+        };
+        self.observations.insert(wanted.key.clone(), merged);
+        self.asked.entry(wanted.key.clone()).or_default().extend(wanted.facets.iter().cloned());
+    }
+
+    /// Forgets `facets` of `key`, because they were written; none: all of it.
+    pub fn forget(&mut self, key: &ResourceKey, facets: Option<&BTreeSet<Facet>>) {
+        let Some(facets) = facets else {
+            self.observations.remove(key);
+            self.asked.remove(key);
+            return;
+        };
+        if let Some(asked) = self.asked.get_mut(key) {
+            asked.retain(|facet| !facets.contains(facet));
+        }
+    }
+
+    /// Forgets every failed read and every search, so that they are tried again.
+    pub fn forget_failures(&mut self) {
+        let failed: Vec<ResourceKey> = self
+            .observations
+            .iter()
+            .filter(|(_, result)| match result {
+                Err(_) => true,
+                Ok(Observation::Present(observed)) => {
+                    observed.facets.values().any(|state| matches!(state, FacetState::Unreadable(_)))
+                }
+                Ok(Observation::Absent) => false,
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in failed {
+            self.forget(&key, None);
+        }
+        self.searches.clear();
+    }
+
+    /// What of `wanted` was not read yet.
+    #[must_use]
+    pub fn missing(&self, wanted: &[Wanted]) -> Vec<Wanted> {
+        wanted
+            .iter()
+            .filter_map(|wish| {
+                let Some(asked) = self.asked.get(&wish.key) else { return Some(wish.clone()) };
+                if !self.observations.contains_key(&wish.key) {
+                    return Some(wish.clone());
+                }
+                let facets: BTreeSet<Facet> = wish.facets.difference(asked).cloned().collect();
+                (!facets.is_empty()).then(|| Wanted { key: wish.key.clone(), facets })
+            })
+            .collect()
+    }
+}
+
+/// Reads all of `wanted` that `snapshot` doesn't hold yet, every provider at once.
+pub async fn observe(
+    snapshot: &mut Snapshot,
+    wanted: &[Wanted],
+    providers: &BTreeMap<ProviderName, Arc<dyn Provider>>,
+) {
+    let mut by_provider: BTreeMap<&ProviderName, Vec<Wanted>> = BTreeMap::new();
+    let missing = snapshot.missing(wanted);
+    for wish in &missing {
+        by_provider.entry(&wish.key.provider).or_default().push(wish.clone());
+    }
+    let reads = by_provider.into_iter().filter_map(|(name, wishes)| {
+        let provider = providers.get(name)?;
+        Some(async move {
+            let results = provider.observe(&wishes).await;
+            (wishes, results)
+        })
+    });
+    for (wishes, results) in join_all(reads).await {
+        for (wish, result) in wishes.iter().zip(results) {
+            snapshot.keep(wish, result);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Opening the providers that a pass needs, each once, with the first credentials that are present.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use holdfast_contract::{
+    CredentialSource, Observation, Provider, ProviderConfig, ProviderError, ProviderName, Registry, Sensitive, Value,
+    Wanted,
+};
+use holdfast_policy::{Credential, ProviderDeclaration, ProviderReference, Tree, ValidPolicy};
+use sha2::{Digest, Sha256};
+
+use crate::evaluate::{Evaluator, NoAnswer};
+use crate::objects;
+use crate::scope::Roots;
+
+/// A provider as a rule or fact means it, with its settings evaluated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProviderSettings {
+    /// Its name: the policy's, or its type.
+    pub name: ProviderName,
+    /// Its type.
+    pub provider_type: String,
+    /// Its settings.
+    pub settings: BTreeMap<String, Value>,
+    /// How to sign in, the first that is present; none: as the service's own tools do.
+    pub credentials: Option<Vec<Credential>>,
+}
+
+impl ProviderSettings {
+    /// The region that it names, if it names one.
+    #[must_use]
+    pub fn region(&self) -> Option<&str> {
+        self.settings.get("region").and_then(Value::as_str)
+    }
+}
+
+/// Which provider `reference` means, for something that providers of `provider_type` serve.
+pub fn settings(
+    policy: &ValidPolicy,
+    reference: Option<&ProviderReference>,
+    provider_type: &str,
+    evaluator: Evaluator<'_>,
+    roots: &Roots,
+) -> Result<ProviderSettings, NoAnswer> {
+    let declaration = match reference {
+        Some(ProviderReference::Inline(declaration)) => {
+            let mut settings = evaluated(declaration, evaluator, roots)?;
+            // An inline provider has no name of its own: what it is made of tells it from others.
+            let digest = Sha256::digest(format!("{settings:?}").as_bytes());
+            let short: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            settings.name = format!("{provider_type}-{short}").as_str().into();
+            return Ok(settings);
+        }
+        Some(ProviderReference::Named(name)) => {
+            let text = evaluator.text(name, roots)?;
+            let declared = policy.providers.get(&ProviderName::from(text.as_str()));
+            Some(declared.ok_or_else(|| NoAnswer::fault(format!("no provider is called `{text}`"), &name.place))?)
+        }
+        None => policy.providers.values().find(|declaration| declaration.provider_type == provider_type),
+    };
+    match declaration {
+        Some(declaration) => evaluated(declaration, evaluator, roots),
+        None => Ok(ProviderSettings {
+            name: provider_type.into(),
+            provider_type: provider_type.to_owned(),
+            settings: BTreeMap::new(),
+            credentials: None,
+        }),
+    }
+}
+
+fn evaluated(
+    declaration: &ProviderDeclaration,
+    evaluator: Evaluator<'_>,
+    roots: &Roots,
+) -> Result<ProviderSettings, NoAnswer> {
+    let known = |tree: &Tree| {
+        let value = evaluator.tree(tree, roots)?.value;
+        let waits = value.waits_for();
+        if waits.is_empty() { Ok(value) } else { Err(NoAnswer::Waits(waits)) }
+    };
+    let settings = match known(&declaration.settings)?.without_nulls() {
+        Value::Map(entries) => entries,
+        _ => BTreeMap::new(),
+    };
+    let credentials = match &declaration.credentials {
+        Some(tree) => {
+            let list = Credential::list(&known(tree)?).map_err(|error| NoAnswer::fault(error, &tree.place))?;
+            Some(list)
+        }
+        None => None,
+    };
+    Ok(ProviderSettings {
+        name: declaration.name.clone(),
+        provider_type: declaration.provider_type.clone(),
+        settings,
+        credentials,
+    })
+}
+
+/// The providers that are open. What could not be opened stays an error for all that need it.
+#[derive(Debug)]
+pub struct Providers {
+    registry: Registry,
+    namespace: String,
+    open: BTreeMap<ProviderName, Arc<dyn Provider>>,
+    failed: BTreeMap<ProviderName, ProviderError>,
+}
+
+impl Providers {
+    /// None is open yet. `namespace` is where a Secret without a namespace lies.
+    #[must_use]
+    pub fn new(registry: Registry, namespace: &str) -> Self {
+        Self { registry, namespace: namespace.to_owned(), open: BTreeMap::new(), failed: BTreeMap::new() }
+    }
+
+    /// Those that are open, by name.
+    #[must_use]
+    pub fn open(&self) -> &BTreeMap<ProviderName, Arc<dyn Provider>> {
+        &self.open
+    }
+
+    /// The registry that they come from.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Why `name` could not be opened.
+    #[must_use]
+    pub fn failure(&self, name: &ProviderName) -> Option<&ProviderError> {
+        self.failed.get(name)
+    }
+
+    /// Forgets what could not be opened, so that it is tried again.
+    pub fn forget_failures(&mut self) {
+        self.failed.clear();
+    }
+
+    /// Opens what `settings` describes, unless it is open or has failed already.
+    pub async fn require(&mut self, settings: &ProviderSettings) {
+        if self.open.contains_key(&settings.name) || self.failed.contains_key(&settings.name) {
+            return;
+        }
+        match self.try_open(settings).await {
+            Ok(provider) => {
+                self.open.insert(settings.name.clone(), provider);
+            }
+            Err(error) => {
+                self.failed.insert(settings.name.clone(), error);
+            }
+        }
+    }
+
+    async fn try_open(&self, settings: &ProviderSettings) -> Result<Arc<dyn Provider>, ProviderError> {
+        let factory = self.registry.factory(&settings.provider_type).ok_or_else(|| ProviderError::Unsupported {
+            service: "this version".to_owned(),
+            what: format!("the provider `{}`, which comes later", settings.provider_type),
+        })?;
+        let credentials = match &settings.credentials {
+            Some(list) => Some(self.first_present(&settings.name, list).await?),
+            None => None,
+        };
+        let config = ProviderConfig { name: settings.name.clone(), settings: settings.settings.clone(), credentials };
+        factory.open(config).await
+    }
+
+    /// The first of `list` that is present. `environment` and `profile` always are: the provider says what they lack.
+    async fn first_present(
+        &self,
+        provider: &ProviderName,
+        list: &[Credential],
+    ) -> Result<CredentialSource, ProviderError> {
+        let mut missing = Vec::new();
+        for credential in list {
+            match credential {
+                Credential::Environment => return Ok(CredentialSource::Environment),
+                Credential::Profile(name) => return Ok(CredentialSource::Profile(name.clone())),
+                Credential::Secret { namespace, name } => {
+                    let namespace = namespace.as_deref().unwrap_or(&self.namespace);
+                    match self.secret(namespace, name).await? {
+                        Some(source) => return Ok(source),
+                        None => missing.push(format!("{namespace}/{name}")),
+                    }
+                }
+            }
+        }
+        Err(ProviderError::Unauthenticated {
+            service: provider.to_string(),
+            message: format!("none of its credentials is there: Secret {}", missing.join(", Secret ")),
+        })
+    }
+
+    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<CredentialSource>, ProviderError> {
+        let cluster = self.open.get(&ProviderName::from(objects::PROVIDER));
+        let Some(cluster) = cluster else { return Ok(None) };
+        let key = objects::key(&objects::secret(), Some(namespace), name);
+        let wanted = Wanted { key, facets: [objects::facet()].into() };
+        let mut results = cluster.observe(std::slice::from_ref(&wanted)).await;
+        let Some(Observation::Present(observed)) = results.pop().transpose()? else { return Ok(None) };
+        let data = observed.value(&objects::facet()).and_then(|document| document.get("data"));
+        let data = data.map(|data| objects::secret_texts(data)).unwrap_or_default();
+        let data: BTreeMap<String, Sensitive> =
+            data.into_iter().map(|(key, text)| (key, Sensitive::new(Value::String(text)))).collect();
+        Ok(Some(CredentialSource::Secret { origin: format!("{namespace}/{name}"), data }))
+    }
+}

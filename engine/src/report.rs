@@ -1,0 +1,259 @@
+//! The one record that every output comes from: text, JSON, and later a status.
+
+use std::collections::BTreeMap;
+
+use holdfast_contract::{Change, Fidelity, PolicyId, ResourceKey};
+use holdfast_policy::Place;
+use serde::Serialize;
+
+use crate::checks::CheckResult;
+use crate::phase::Phase;
+use crate::step::{FacetChange, Plan, PlannedResource, Step, StepVerb};
+
+mod text;
+
+pub use text::{Style, TextOptions, apply_text, plan_text};
+
+/// The version of the JSON form. It grows when a field changes its meaning or goes; new fields don't change it.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What a policy's world looks like, and what would change or was changed.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// Which policy.
+    pub policy: PolicyId,
+    /// Where it acts, for people: providers, regions, accounts.
+    pub subject: Vec<String>,
+    /// Requirements that don't hold; if there are any, nothing was read beyond the facts.
+    pub unmet: Vec<Unmet>,
+    /// Names that will be generated, by address: how they begin.
+    pub names: BTreeMap<String, String>,
+    /// Every resource, in graph order.
+    pub resources: Vec<ResourceReport>,
+    /// The results of all checks.
+    pub checks: Vec<CheckResult>,
+    /// What was written, if anything was asked to be.
+    pub applied: Option<Applied>,
+    /// The counts.
+    pub summary: Summary,
+    /// What the policy uses that this version doesn't do yet.
+    pub notes: Vec<String>,
+}
+
+/// A requirement that doesn't hold.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unmet {
+    /// Its message, or why it can't be told.
+    pub message: String,
+    /// Where it stands.
+    #[serde(serialize_with = "place")]
+    pub place: Place,
+}
+
+/// One resource.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceReport {
+    /// Its address in the policy.
+    pub address: String,
+    /// What it is: `s3/Bucket`, `apps/Deployment`.
+    pub what: String,
+    /// Which it is, once known.
+    pub key: Option<ResourceKey>,
+    /// Where its rule stands.
+    #[serde(serialize_with = "place")]
+    pub place: Place,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// Places where the server keeps its own value.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overridden: Vec<String>,
+    /// What would be done, if anything.
+    pub action: Option<StepVerb>,
+    /// What that waits for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<String>,
+    /// What changes, by facet.
+    pub facets: Vec<FacetReport>,
+    /// Facets that can't be read or written, with the reason.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub blocked: BTreeMap<String, String>,
+}
+
+/// What changes in one facet.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FacetReport {
+    /// Which.
+    pub facet: String,
+    /// How sure that is.
+    pub fidelity: Fidelity,
+    /// What changes.
+    pub changes: Vec<ChangeReport>,
+    /// Fields that are taken from other field managers, and from whom.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub takes_over: Vec<String>,
+}
+
+/// One changed place.
+#[derive(Clone, Debug, Serialize)]
+pub struct ChangeReport {
+    /// Where, from the facet's root.
+    pub path: String,
+    /// How.
+    #[serde(flatten)]
+    pub change: Change,
+    /// What else there is to know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Where in the policy it comes from.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_place")]
+    pub place: Option<Place>,
+}
+
+/// What was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Applied {
+    /// Resources made.
+    pub created: usize,
+    /// Resources changed.
+    pub changed: usize,
+    /// Resources deleted.
+    pub deleted: usize,
+    /// How long it took, in milliseconds.
+    pub milliseconds: u64,
+    /// Whether it was stopped before its end.
+    pub stopped: bool,
+}
+
+/// How many resources would be, and are, what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// To be made.
+    pub create: usize,
+    /// To be changed.
+    pub update: usize,
+    /// To be deleted.
+    pub delete: usize,
+    /// Equal, and ready.
+    pub unchanged: usize,
+    /// Left out by their `when`.
+    pub skipped: usize,
+    /// Equal but not ready, or waiting.
+    pub waiting: usize,
+    /// Blocked, Failed, Contested or Unknown.
+    pub stuck: usize,
+}
+
+impl Summary {
+    /// Whether anything would be written.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        self.create > 0 || self.update > 0 || self.delete > 0
+    }
+}
+
+impl Report {
+    /// Whether everything that the policy wants holds, and could be seen to hold.
+    #[must_use]
+    pub fn is_converged(&self) -> bool {
+        self.unmet.is_empty() && !self.summary.has_changes() && self.summary.waiting == 0 && self.summary.stuck == 0
+    }
+}
+
+/// Counts and describes `plan`.
+#[must_use]
+pub fn build(policy: &PolicyId, subject: Vec<String>, plan: &Plan, checks: Vec<CheckResult>) -> Report {
+    let mut summary = Summary::default();
+    for resource in &plan.resources {
+        count(resource, &mut summary);
+    }
+    Report {
+        format_version: FORMAT_VERSION,
+        policy: policy.clone(),
+        subject,
+        unmet: Vec::new(),
+        names: plan.mints.iter().map(|mint| (mint.address.to_string(), mint.prefix.clone())).collect(),
+        resources: plan.resources.iter().map(resource).collect(),
+        checks,
+        applied: None,
+        summary,
+        notes: Vec::new(),
+    }
+}
+
+fn count(resource: &PlannedResource, summary: &mut Summary) {
+    let counter = match (&resource.step, resource.phase) {
+        (Some(step), _) => match step.verb {
+            StepVerb::Create => &mut summary.create,
+            StepVerb::Update => &mut summary.update,
+            StepVerb::Delete => &mut summary.delete,
+        },
+        (None, Phase::Converged) => &mut summary.unchanged,
+        (None, Phase::Skipped) => &mut summary.skipped,
+        (None, Phase::Settling | Phase::Pending | Phase::Applying) => &mut summary.waiting,
+        (None, _) => &mut summary.stuck,
+    };
+    *counter = counter.saturating_add(1);
+    // A facet that can't be read or written is stuck although the rest of its resource may be fine.
+    if !resource.blocked.is_empty() && (resource.step.is_some() || resource.phase == Phase::Converged) {
+        summary.stuck = summary.stuck.saturating_add(1);
+    }
+}
+
+fn resource(planned: &PlannedResource) -> ResourceReport {
+    let step: Option<&Step> = planned.step.as_ref();
+    ResourceReport {
+        address: planned.address.to_string(),
+        what: planned.what.clone(),
+        key: planned.key.clone(),
+        place: planned.place.clone(),
+        phase: planned.phase,
+        reason: planned.reason.clone(),
+        overridden: planned.overridden.iter().map(ToString::to_string).collect(),
+        action: step.map(|step| step.verb),
+        waits: step.map(|step| step.waits.clone()).unwrap_or_default(),
+        facets: step.map(|step| step.changes.iter().map(facet).collect()).unwrap_or_default(),
+        blocked: planned.blocked.iter().map(|(facet, why)| (facet.to_string(), why.clone())).collect(),
+    }
+}
+
+fn facet(change: &FacetChange) -> FacetReport {
+    FacetReport {
+        facet: change.facet.to_string(),
+        fidelity: change.fidelity,
+        changes: change
+            .differences
+            .iter()
+            .map(|(difference, place)| ChangeReport {
+                path: difference.path.to_string(),
+                change: difference.change.clone(),
+                note: difference.note.clone(),
+                place: place.clone(),
+            })
+            .collect(),
+        takes_over: change
+            .conflicts
+            .iter()
+            .map(|conflict| format!("{} from {}", conflict.path, conflict.manager))
+            .collect(),
+    }
+}
+
+fn place<S: serde::Serializer>(place: &Place, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{}:{}:{}", place.file, place.line, place.column))
+}
+
+fn optional_place<S: serde::Serializer>(place: &Option<Place>, serializer: S) -> Result<S::Ok, S::Error> {
+    match place {
+        Some(place) => self::place(place, serializer),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,0 +1,368 @@
+//! Reports as people read them.
+
+use std::fmt::Write as _;
+
+use holdfast_contract::{Change, Value};
+use holdfast_policy::Place;
+
+use super::{ChangeReport, FacetReport, Report, ResourceReport};
+use crate::checks::Verdict;
+use crate::phase::Phase;
+use crate::step::StepVerb;
+
+/// How many fields of one new resource are listed; the rest is counted. JSON lists all.
+const FIELDS_OF_A_NEW_RESOURCE: usize = 24;
+/// Values longer than this are cut; JSON has them whole.
+const VALUE_WIDTH: usize = 72;
+
+/// How text is written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TextOptions {
+    /// With colours.
+    pub colour: bool,
+    /// One line for each resource, without its fields.
+    pub summary: bool,
+}
+
+/// What a piece of text is, and so how it is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Something comes to be.
+    Added,
+    /// Something changes.
+    Changed,
+    /// Something goes, or is wrong.
+    Removed,
+    /// Something waits.
+    Waiting,
+    /// Aside.
+    Dim,
+    /// Of weight.
+    Strong,
+}
+
+impl TextOptions {
+    /// `text` in `style`.
+    #[must_use]
+    pub fn paint(self, style: Style, text: &str) -> String {
+        if !self.colour {
+            return text.to_owned();
+        }
+        let code = match style {
+            Style::Added => "32",
+            Style::Changed => "33",
+            Style::Removed => "31",
+            Style::Waiting => "36",
+            Style::Dim => "2",
+            Style::Strong => "1",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}
+
+/// The plan: every change with its reason, what waits and what is stuck, the checks, and one last line.
+#[must_use]
+pub fn plan_text(report: &Report, options: TextOptions) -> String {
+    let mut out = header(report, options);
+    if !report.unmet.is_empty() {
+        return unmet(report, options);
+    }
+    for resource in report.resources.iter().filter(|resource| is_shown(resource)) {
+        resource_text(&mut out, resource, options);
+    }
+    checks_text(&mut out, report, options);
+    notes_text(&mut out, report);
+    let _ = writeln!(out, "\n{}", plan_line(report));
+    out
+}
+
+/// The end of an apply: what was done, and what doesn't hold yet and why.
+#[must_use]
+pub fn apply_text(report: &Report, options: TextOptions) -> String {
+    if !report.unmet.is_empty() {
+        return unmet(report, options);
+    }
+    let mut out = String::new();
+    let applied = report.applied.clone().unwrap_or_default();
+    let seconds = format!("{}.{} s", applied.milliseconds / 1000, applied.milliseconds % 1000 / 100);
+    let done = format!(
+        "{} created, {} changed, {} deleted in {seconds}",
+        applied.created, applied.changed, applied.deleted
+    );
+    let open: Vec<&ResourceReport> = report.resources.iter().filter(|resource| is_open(resource)).collect();
+    let stopped = if applied.stopped { "Stopped. " } else { "" };
+    if open.is_empty() {
+        let count = report.summary.unchanged;
+        let all = if count == 1 { "the one resource is".to_owned() } else { format!("all {count} resources are") };
+        let all = all.replace("resources are", "resources");
+        let _ = writeln!(out, "{stopped}Apply: {done}; {all} converged.");
+    } else {
+        let holds = if open.len() == 1 { "doesn't hold yet" } else { "don't hold yet" };
+        let _ = writeln!(out, "{stopped}Apply: {done}; {} {holds}.\n", open.len());
+        let width = open.iter().map(|resource| resource.address.len()).max().unwrap_or(0).min(40);
+        for resource in open {
+            open_text(&mut out, resource, width, options);
+        }
+        let _ = writeln!(out, "\nEverything else is converged. Running it again is safe.");
+    }
+    checks_text(&mut out, report, options);
+    notes_text(&mut out, report);
+    out
+}
+
+fn header(report: &Report, options: TextOptions) -> String {
+    let name = options.paint(Style::Strong, &report.policy.name);
+    if report.subject.is_empty() { format!("{name}\n") } else { format!("{name}  {}\n", report.subject.join(" · ")) }
+}
+
+fn unmet(report: &Report, options: TextOptions) -> String {
+    let mut out = String::new();
+    let name = options.paint(Style::Strong, &report.policy.name);
+    for unmet in &report.unmet {
+        let _ = writeln!(out, "{name}  can't start: {}   {}", unmet.message, short(&unmet.place));
+    }
+    let _ = writeln!(out, "Nothing was read beyond the facts, and nothing was written.");
+    out
+}
+
+fn is_shown(resource: &ResourceReport) -> bool {
+    resource.action.is_some()
+        || !resource.blocked.is_empty()
+        || !resource.overridden.is_empty()
+        || !matches!(resource.phase, Phase::Converged | Phase::Skipped)
+}
+
+fn is_open(resource: &ResourceReport) -> bool {
+    resource.action.is_some()
+        || !resource.blocked.is_empty()
+        || !matches!(resource.phase, Phase::Converged | Phase::Skipped)
+}
+
+fn title(resource: &ResourceReport) -> String {
+    resource.key.as_ref().map_or_else(|| format!("{} (name known after apply)", resource.what), ToString::to_string)
+}
+
+fn resource_text(out: &mut String, resource: &ResourceReport, options: TextOptions) {
+    let (symbol, style) = match resource.action {
+        Some(StepVerb::Create) => ("+", Style::Added),
+        Some(StepVerb::Update) => ("~", Style::Changed),
+        Some(StepVerb::Delete) => ("-", Style::Removed),
+        None => ("!", Style::Waiting),
+    };
+    let address = options.paint(Style::Dim, &resource.address);
+    let title = options.paint(Style::Strong, &title(resource));
+    let _ = writeln!(out, "\n  {} {title}  {address}", options.paint(style, symbol));
+    if resource.action.is_none() {
+        let _ = writeln!(out, "      {}: {}", resource.phase.to_string().to_lowercase(), resource.reason);
+    } else if !resource.reason.is_empty() {
+        let _ = writeln!(out, "      {}", resource.reason);
+    }
+    if !resource.waits.is_empty() {
+        let waits = format!("waits for {}", list(&resource.waits));
+        let _ = writeln!(out, "      {}", options.paint(Style::Waiting, &waits));
+    }
+    for (facet, why) in &resource.blocked {
+        let _ = writeln!(out, "      {} {facet}: {why}", options.paint(Style::Removed, "!"));
+    }
+    for path in &resource.overridden {
+        let _ = writeln!(out, "      overridden: the server keeps its own value of {path}");
+    }
+    if !options.summary {
+        let single = resource.facets.len() == 1 && resource.facets.iter().all(|facet| facet.facet == "object");
+        for facet in &resource.facets {
+            facet_text(out, resource, facet, single, options);
+        }
+    }
+}
+
+fn facet_text(out: &mut String, resource: &ResourceReport, facet: &FacetReport, single: bool, options: TextOptions) {
+    let indent = if single { "      " } else { "        " };
+    if !single {
+        let _ = writeln!(out, "      {}", facet.facet);
+    }
+    let mut lines = Vec::new();
+    let mut claimed = 0_usize;
+    for change in &facet.changes {
+        match change.change {
+            Change::Claim => claimed = claimed.saturating_add(1),
+            _ => change_lines(&mut lines, change, options),
+        }
+    }
+    let shown = if resource.action == Some(StepVerb::Create) { FIELDS_OF_A_NEW_RESOURCE } else { usize::MAX };
+    let hidden = lines.len().saturating_sub(shown);
+    // A field or two more are no shorter said than shown.
+    let shown = if hidden <= 2 { lines.len() } else { shown };
+    for line in lines.iter().take(shown) {
+        let _ = writeln!(out, "{indent}{line}");
+    }
+    if hidden > 2 {
+        let more = format!("… and {hidden} more fields");
+        let _ = writeln!(out, "{indent}{}", options.paint(Style::Dim, &more));
+    }
+    if claimed > 0 {
+        let fields = if claimed == 1 { "1 field is".to_owned() } else { format!("{claimed} fields are") };
+        let _ = writeln!(out, "{indent}= {fields} as desired already, and will be held by this policy");
+    }
+    for taken in &facet.takes_over {
+        let _ = writeln!(out, "{indent}takes {taken}");
+    }
+}
+
+fn change_lines(lines: &mut Vec<String>, change: &ChangeReport, options: TextOptions) {
+    let place = change.place.as_ref().map(short).unwrap_or_default();
+    let place = if place.is_empty() { place } else { format!("   {}", options.paint(Style::Dim, &place)) };
+    let name = |suffix: &str| {
+        if change.path.is_empty() {
+            suffix.trim_start_matches('.').to_owned()
+        } else {
+            format!("{}{suffix}", change.path)
+        }
+    };
+    match &change.change {
+        Change::Add { new } => {
+            let mut leaves = Vec::new();
+            flatten(new, String::new(), &mut leaves);
+            for (suffix, value) in leaves {
+                let symbol = options.paint(Style::Added, "+");
+                lines.push(format!("{symbol} {}: {}{place}", name(&suffix), cut(&value)));
+            }
+        }
+        Change::Remove { old } => {
+            let mut leaves = Vec::new();
+            flatten(old, String::new(), &mut leaves);
+            for (suffix, value) in leaves {
+                let symbol = options.paint(Style::Removed, "-");
+                lines.push(format!("{symbol} {}: {}", name(&suffix), cut(&value)));
+            }
+        }
+        Change::Replace { old, new } => {
+            let symbol = options.paint(Style::Changed, "~");
+            let (old, new) = (cut(&old.to_string()), cut(&new.to_string()));
+            lines.push(format!("{symbol} {}: {old} -> {new}{place}", name("")));
+        }
+        Change::Claim => {}
+    }
+    if let Some(note) = &change.note {
+        lines.push(options.paint(Style::Dim, &format!("  {note}")));
+    }
+}
+
+/// The leaves of `value`, each with the path down to it.
+fn flatten(value: &Value, path: String, leaves: &mut Vec<(String, String)>) {
+    match value {
+        Value::Map(entries) if !entries.is_empty() => {
+            for (key, value) in entries {
+                let step = holdfast_contract::Path::of(&[key]).to_string();
+                let step = if step.starts_with('[') { step } else { format!(".{step}") };
+                flatten(value, format!("{path}{step}"), leaves);
+            }
+        }
+        Value::List(items) if items.iter().any(|item| matches!(item, Value::Map(_))) => {
+            for (index, item) in items.iter().enumerate() {
+                flatten(item, format!("{path}[{index}]"), leaves);
+            }
+        }
+        leaf => leaves.push((path, leaf.to_string())),
+    }
+}
+
+/// `text` on one line, and not too long.
+fn cut(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let short: String = line.chars().take(VALUE_WIDTH).collect();
+    if short.len() < text.trim_end().len() { format!("{short}…") } else { short }
+}
+
+fn checks_text(out: &mut String, report: &Report, options: TextOptions) {
+    if report.checks.is_empty() {
+        return;
+    }
+    let count = |verdict| report.checks.iter().filter(|check| check.verdict == verdict).count();
+    let mut parts = Vec::new();
+    for (verdict, one, many) in [
+        (Verdict::Pass, "passes", "pass"),
+        (Verdict::Fail, "fails", "fail"),
+        (Verdict::Unknown, "unknown", "unknown"),
+        (Verdict::Skip, "skipped", "skipped"),
+    ] {
+        match count(verdict) {
+            0 => {}
+            1 => parts.push(format!("1 {one}")),
+            n => parts.push(format!("{n} {many}")),
+        }
+    }
+    let _ = writeln!(out, "\nChecks: {}", parts.join(", "));
+    for check in report.checks.iter().filter(|check| matches!(check.verdict, Verdict::Fail | Verdict::Unknown)) {
+        let style = if check.verdict == Verdict::Fail { Style::Removed } else { Style::Waiting };
+        let severity = options.paint(style, &format!("{:8}", check.severity));
+        let controls =
+            if check.controls.is_empty() { String::new() } else { format!("  [{}]", check.controls.join(", ")) };
+        let _ = writeln!(
+            out,
+            "  {severity}  {}  {}{controls}   {}",
+            options.paint(Style::Dim, &check.address),
+            check.message,
+            short(&check.place)
+        );
+    }
+}
+
+fn notes_text(out: &mut String, report: &Report) {
+    for note in &report.notes {
+        let _ = writeln!(out, "\nNote: {note}");
+    }
+}
+
+fn plan_line(report: &Report) -> String {
+    let summary = &report.summary;
+    let mut line = format!(
+        "Plan: {} to create, {} to change, {} to delete; ",
+        summary.create, summary.update, summary.delete
+    );
+    match summary.waiting {
+        0 => {}
+        1 => line.push_str("1 waits; "),
+        n => {
+            let _ = write!(line, "{n} wait; ");
+        }
+    }
+    if summary.stuck > 0 {
+        let _ = write!(line, "{} stuck; ", summary.stuck);
+    }
+    let _ = write!(line, "{} unchanged. Nothing was written.", summary.unchanged);
+    line
+}
+
+fn open_text(out: &mut String, resource: &ResourceReport, width: usize, options: TextOptions) {
+    let phase = resource.phase.to_string();
+    let style = match resource.phase {
+        Phase::Blocked | Phase::Failed | Phase::Contested => Style::Removed,
+        _ => Style::Waiting,
+    };
+    if resource.blocked.is_empty() {
+        let why = if resource.waits.is_empty() {
+            resource.reason.clone()
+        } else {
+            format!("waits for {}", list(&resource.waits))
+        };
+        let _ = writeln!(out, "  {}  {:width$}  {why}", options.paint(style, &format!("{phase:9}")), resource.address);
+    }
+    for (facet, why) in &resource.blocked {
+        let address = format!("{}.{facet}", resource.address);
+        let _ = writeln!(out, "  {}  {address:width$}  {why}", options.paint(Style::Removed, "Blocked  "));
+    }
+}
+
+fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// `policy.yaml:58`.
+fn short(place: &Place) -> String {
+    let file = place.file.rsplit('/').next().unwrap_or(&place.file);
+    format!("{file}:{}", place.line)
+}

@@ -1,0 +1,126 @@
+//! What `plan` hands to `apply`: plain data that both know, so that neither knows the other.
+
+use std::collections::BTreeMap;
+
+use holdfast_contract::{Conflict, Difference, Facet, Fidelity, Path, ResourceKey, Write};
+use holdfast_policy::Place;
+use serde::Serialize;
+
+use crate::address::Address;
+use crate::phase::Phase;
+
+/// All that would change, in graph order, and what stands in the way.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// One entry for each resource of the graph, in graph order.
+    pub resources: Vec<PlannedResource>,
+    /// Names that have to be minted and stored before anything else is written.
+    pub mints: Vec<Mint>,
+}
+
+impl Plan {
+    /// The steps that are ready to be done.
+    pub fn ready(&self) -> impl Iterator<Item = (&PlannedResource, &Step)> {
+        self.resources.iter().filter_map(|resource| {
+            let step = resource.step.as_ref()?;
+            step.is_ready().then_some((resource, step))
+        })
+    }
+
+    /// Whether nothing is left to do and nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.mints.is_empty() && self.resources.iter().all(|resource| resource.step.is_none())
+    }
+}
+
+/// A name that has to be made up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mint {
+    /// For which resource.
+    pub address: Address,
+    /// How the name begins.
+    pub prefix: String,
+}
+
+/// A resource as the plan sees it.
+#[derive(Clone, Debug)]
+pub struct PlannedResource {
+    /// Its address.
+    pub address: Address,
+    /// What it is, for people: `s3/Bucket`, `apps/Deployment`.
+    pub what: String,
+    /// Which it is, once that is known.
+    pub key: Option<ResourceKey>,
+    /// Where its rule stands in the policy.
+    pub place: Place,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Why, in one sentence; for a step, why it is taken.
+    pub reason: String,
+    /// Places where a server keeps its own value although another is declared.
+    pub overridden: Vec<Path>,
+    /// What would be done; none when nothing.
+    pub step: Option<Step>,
+    /// Facets that can't be read or written, each with the reason; the others go on.
+    pub blocked: BTreeMap<Facet, String>,
+}
+
+/// One planned change of one resource.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What it does.
+    pub verb: StepVerb,
+    /// What changes, by facet.
+    pub changes: Vec<FacetChange>,
+    /// The calls, in stages: those of one stage are made at once, those of the next after them. Empty while it waits.
+    pub stages: Vec<Vec<Write>>,
+    /// What it waits for; empty when it is ready.
+    pub waits: Vec<String>,
+}
+
+impl Step {
+    /// Whether it can be done now.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        !self.stages.is_empty()
+    }
+}
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StepVerb {
+    /// Makes the resource.
+    Create,
+    /// Changes it.
+    Update,
+    /// Deletes it.
+    Delete,
+}
+
+/// What changes in one facet.
+#[derive(Clone, Debug)]
+pub struct FacetChange {
+    /// Which facet.
+    pub facet: Facet,
+    /// What changes, each with its place in the policy.
+    pub differences: Vec<(Difference, Option<Place>)>,
+    /// How sure that is.
+    pub fidelity: Fidelity,
+    /// Fields that are taken from other field managers.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// What became of one call.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// For which resource.
+    pub address: Address,
+    /// Which facet was written; none for the creation or deletion of the whole.
+    pub facet: Option<Facet>,
+    /// What it did.
+    pub verb: StepVerb,
+    /// What the service said.
+    pub result: Result<holdfast_contract::Written, holdfast_contract::ProviderError>,
+}
