@@ -59,8 +59,10 @@ pub use object_store::{LocalStack, Moto, ObjectStore, SeaweedFs};
 pub use proxy::{Action, Answer, Request, RequestLog, Rule, round_trips};
 pub use server::Server;
 
-/// Makes ring the process's TLS provider, once; without one, TLS clients panic.
-pub(crate) fn install_tls_provider() {
+/// Makes ring the process's TLS provider, if it has none yet; without one, building a TLS client panics.
+///
+/// Starting a [`Cluster`] or an object store does it too.
+pub fn install_tls_provider() {
     // An error means that the program under test has installed one already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

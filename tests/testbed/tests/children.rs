@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use holdfast_testbed::{Cluster, Home, Server};
+use holdfast_testbed::{Cluster, Home, Server, install_tls_provider};
 
 /// The command lines of processes that name this folder, zombies left out.
 fn processes_of(folder: &Path) -> Vec<String> {
@@ -111,6 +111,7 @@ async fn a_server_that_ends_early_shows_its_log() {
         command.args(["-c", "echo bad flag >&2; exit 3"]);
     })
     .unwrap();
+    install_tls_provider();
     let client = reqwest::Client::new();
     let started = Instant::now();
     let error = server
