@@ -11,6 +11,8 @@ use crate::place::{Place, Source};
 #[derive(Clone)]
 pub(crate) struct Anchor {
     source: Arc<Source>,
+    /// Where the whole content stands.
+    whole: Place,
     /// Where runs begin: an offset in the content, and the offset in the source that it stands at. Within a run the
     /// two go in step. Ordered by content offset.
     runs: Arc<[(usize, usize)]>,
@@ -38,12 +40,16 @@ pub(crate) enum Style {
 }
 
 impl Anchor {
-    /// Ties `content` to the bytes `span` of `source`, where it is written in `style`.
-    pub(crate) fn new(source: &Arc<Source>, span: Span, style: Style, content: &str) -> Self {
-        let written = source.text().get(span.start..span.end).unwrap_or_default();
-        let runs = align(written, span.start, style, content);
+    /// Ties `content` to the place `whole` of `source`, where it is written in `style`.
+    pub(crate) fn new(source: &Arc<Source>, whole: &Place, style: Style, content: &str) -> Self {
+        let written = source
+            .text()
+            .get(whole.span.start..whole.span.end)
+            .unwrap_or_default();
+        let runs = align(written, whole.span.start, style, content);
         Self {
             source: Arc::clone(source),
+            whole: whole.clone(),
             runs: runs.into(),
             start: 0,
         }
@@ -66,7 +72,7 @@ impl Anchor {
         } else {
             start
         };
-        self.source.place(start, self.boundary(end))
+        self.source.place_within(&self.whole, start, self.boundary(end))
     }
 
     fn offset(&self, content: usize) -> usize {
@@ -90,14 +96,8 @@ impl Anchor {
 /// Walks over what is written and what it means at once. Each character that isn't blank must be found again, so the
 /// walk is back in step after each fold, escape and indentation.
 fn align(written: &str, offset: usize, style: Style, content: &str) -> Vec<(usize, usize)> {
-    let mut at = match style {
-        Style::Plain => 0,
-        Style::Single | Style::Double => 1,
-        // The header, with its indicators and comment, is a line of its own.
-        Style::Block => written
-            .find('\n')
-            .map_or(written.len(), |end| end.saturating_add(1)),
-    };
+    // The place of a block is its text, without the indicators that stand before it.
+    let mut at = usize::from(matches!(style, Style::Single | Style::Double));
     let mut runs: Vec<(usize, usize)> = Vec::new();
     let mut expected = None;
     for (index, character) in content.char_indices() {
@@ -159,7 +159,7 @@ mod tests {
     fn found(written: &str, style: Style, content: &str, part: &str) -> String {
         let text = format!("key: {written}\n");
         let source = Source::new("p.yaml", text.clone());
-        let anchor = Anchor::new(&source, Span::new(5, 5 + written.len()), style, content);
+        let anchor = Anchor::new(&source, &source.place(5, 5 + written.len()), style, content);
         let start = content.find(part).unwrap();
         let place = anchor.place(Span::new(start, start + part.len()));
         format!(
@@ -188,13 +188,10 @@ mod tests {
     #[test]
     fn folded_lines_are_found_on_their_own_line() {
         assert_eq!(
-            found(">-\n  one\n  two three\n", Style::Block, "one two three", "three"),
-            "3:7 three"
+            found("one\n  two three\n", Style::Block, "one two three", "three"),
+            "2:7 three"
         );
-        assert_eq!(
-            found("|\n    a:\n      b\n", Style::Block, "a:\n  b\n", "b"),
-            "3:7 b"
-        );
+        assert_eq!(found("a:\n      b\n", Style::Block, "a:\n  b\n", "b"), "2:7 b");
         assert_eq!(found("one\n  two", Style::Plain, "one two", "two"), "2:3 two");
         assert_eq!(
             found("\"one \\\n  two\"", Style::Double, "one two", "two"),

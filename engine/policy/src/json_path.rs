@@ -203,26 +203,25 @@ fn to_json(value: &Value) -> Option<serde_json::Value> {
     })
 }
 
-/// A name selector keeps its quotes when it was written in brackets.
+/// A name selector keeps its quotes, and its escapes, when it was written in brackets.
 fn unquote(name: &str) -> String {
-    let quoted = |quote: char| name.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
-    quoted('\'').or_else(|| quoted('"')).unwrap_or(name).to_owned()
+    let quoted = name.starts_with(['\'', '"']).then(|| take_quoted(name)).flatten();
+    match quoted {
+        Some((name, "")) => name,
+        _ => name.to_owned(),
+    }
 }
 
-/// `$['spec']['items'][0]`, as the library names what it found.
+/// A normalized path, `$['spec']['items'][0]`: how the library names what it found.
 fn parse_normalized(text: &str) -> Option<Path> {
     let mut rest = text.strip_prefix('$')?;
     let mut segments = Vec::new();
     while !rest.is_empty() {
         rest = rest.strip_prefix('[')?;
-        if let Some(quoted) = rest.strip_prefix('\'') {
-            // A key may itself hold `']`; what follows a real end is another bracket or nothing.
-            let end = quoted
-                .match_indices("']")
-                .map(|(at, _)| at)
-                .find(|at| matches!(quoted.get(at.saturating_add(2)..), Some(after) if after.is_empty() || after.starts_with('[')))?;
-            segments.push(Segment::Key(quoted.get(..end)?.to_owned()));
-            rest = quoted.get(end.saturating_add(2)..)?;
+        if rest.starts_with('\'') {
+            let (key, after) = take_quoted(rest)?;
+            segments.push(Segment::Key(key));
+            rest = after.strip_prefix(']')?;
         } else {
             let (index, after) = rest.split_once(']')?;
             segments.push(Segment::Index(index.parse().ok()?));
@@ -230,6 +229,35 @@ fn parse_normalized(text: &str) -> Option<Path> {
         }
     }
     Some(Path::from(segments))
+}
+
+/// The content of the quoted text at the start of `text`, and what follows it.
+fn take_quoted(text: &str) -> Option<(String, &str)> {
+    let quote = text.chars().next()?;
+    let mut content = String::new();
+    let mut characters = text.char_indices().skip(1);
+    while let Some((at, character)) = characters.next() {
+        if character == quote {
+            return Some((content, text.get(at.saturating_add(1)..)?));
+        }
+        if character != '\\' {
+            content.push(character);
+            continue;
+        }
+        content.push(match characters.next()?.1 {
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => {
+                let digits: String = characters.by_ref().take(4).map(|(_, digit)| digit).collect();
+                char::from_u32(u32::from_str_radix(&digits, 16).ok()?)?
+            }
+            other => other,
+        });
+    }
+    None
 }
 
 #[cfg(test)]

@@ -110,6 +110,29 @@ impl Source {
             span: Span::new(start, end.clamp(start, self.text.len())),
         }
     }
+
+    /// The same, for bytes within `known`, which takes time by the length of that only and not of its line.
+    pub(crate) fn place_within(&self, known: &Place, start: usize, end: usize) -> Place {
+        let start = start.clamp(known.span.start, self.text.len());
+        let between = self.text.get(known.span.start..start).unwrap_or_default();
+        let (line, column) = match between.rsplit_once('\n') {
+            Some((before, last)) => {
+                let lines = before.matches('\n').count().saturating_add(1);
+                (
+                    known.line.saturating_add(lines),
+                    last.chars().count().saturating_add(1),
+                )
+            }
+            None => (known.line, known.column.saturating_add(between.chars().count())),
+        };
+        let span = Span::new(start, end.clamp(start, self.text.len()));
+        Place {
+            file: Arc::clone(&self.name),
+            line,
+            column,
+            span,
+        }
+    }
 }
 
 #[cfg(test)]
