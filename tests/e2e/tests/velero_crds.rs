@@ -14,6 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use holdfast_testbed::{Cluster, kubectl, kubectl_with_input};
 use serde_json::{Map, Value, json};
 
 const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
@@ -35,9 +36,12 @@ fn by_name(files: impl IntoIterator<Item = PathBuf>) -> BTreeMap<String, Value> 
         .collect()
 }
 
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/managed-velero/crds")
+}
+
 fn ours() -> BTreeMap<String, Value> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies/managed-velero/crds");
-    by_name(folder.read_dir().unwrap().map(|entry| entry.unwrap().path()))
+    by_name(folder().read_dir().unwrap().map(|entry| entry.unwrap().path()))
 }
 
 fn theirs() -> BTreeMap<String, Value> {
@@ -249,6 +253,67 @@ fn velero_install_is_what_earlier_clusters_have() {
     let bucket = &schema(version)["properties"]["status"]["properties"]["storageBucket"];
     assert_eq!(bucket["required"], json!(["provisioned"]));
     assert_eq!(bucket["properties"]["name"]["maxLength"], 63);
+}
+
+/// What Velero and its users write, with parts that our schemas say nothing of.
+const BACKUP: &str = r#"{
+    "apiVersion": "velero.io/v1",
+    "kind": "Backup",
+    "metadata": { "name": "nightly", "namespace": "default" },
+    "spec": {
+        "ttl": "720h0m0s",
+        "includedNamespaces": null,
+        "labelSelector": { "matchExpressions": [{ "key": "app", "operator": "In", "values": ["web"] }] },
+        "hooks": { "resources": [{ "name": "freeze", "labelSelector": null, "pre": [
+            { "exec": { "command": ["/bin/sync"], "onError": "Fail" } }
+        ] }] }
+    },
+    "status": { "phase": "InProgress", "progress": { "itemsBackedUp": 3 }, "hookStatus": null }
+}"#;
+
+#[tokio::test]
+async fn a_real_server_takes_them_and_keeps_what_velero_writes() {
+    let cluster = Cluster::start().await.unwrap();
+    let folder = folder();
+    let folder = folder.to_str().unwrap();
+    kubectl(&cluster, &["apply", "--server-side", "--filename", folder])
+        .await
+        .unwrap();
+    let established = [
+        "wait",
+        "--for=condition=Established",
+        "--timeout=30s",
+        "--filename",
+        folder,
+    ];
+    kubectl(&cluster, &established).await.unwrap();
+
+    let definitions = kubectl(&cluster, &["get", "crd", "--output=json"]).await.unwrap();
+    let definitions: Value = serde_json::from_str(&definitions).unwrap();
+    for crd in definitions["items"].as_array().unwrap() {
+        let conditions = crd["status"]["conditions"].as_array().unwrap();
+        let complaint = conditions
+            .iter()
+            .find(|condition| condition["type"] == "NonStructuralSchema");
+        assert_eq!(complaint, None, "{}", crd["metadata"]["name"]);
+    }
+
+    kubectl_with_input(&cluster, &["create", "--validate=strict", "--filename=-"], BACKUP)
+        .await
+        .unwrap();
+    let kept = kubectl(&cluster, &["get", "backups.velero.io/nightly", "--output=json"])
+        .await
+        .unwrap();
+    let (kept, written): (Value, Value) = (
+        serde_json::from_str(&kept).unwrap(),
+        serde_json::from_str(BACKUP).unwrap(),
+    );
+    assert_eq!(kept["spec"], written["spec"]);
+    assert_eq!(kept["status"], written["status"]);
+
+    let typo = BACKUP.replace("nightly", "typo").replace("\"ttl\"", "\"tll\"");
+    let refused = kubectl_with_input(&cluster, &["create", "--validate=strict", "--filename=-"], &typo).await;
+    assert!(refused.unwrap_err().to_string().contains("spec.tll"));
 }
 
 #[test]
