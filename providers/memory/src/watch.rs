@@ -1,0 +1,72 @@
+//! Changes as they come.
+
+use std::collections::VecDeque;
+
+use futures::StreamExt;
+use futures::stream;
+use holdfast_contract::{Observation, ProviderError, ResourceKey, Version, Wanted, WatchStream};
+
+use crate::observe;
+use crate::provider::MemoryProvider;
+
+type Event = (ResourceKey, Result<Observation, ProviderError>);
+
+/// What was last told of one key, for telling only what is new. The version moves with every change of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Told {
+    Absent,
+    Present(Option<Version>),
+    Error(String),
+}
+
+struct Watching {
+    provider: MemoryProvider,
+    wanted: Vec<Wanted>,
+    told: Vec<Option<Told>>,
+    ready: VecDeque<Event>,
+    changes: tokio::sync::watch::Receiver<u64>,
+}
+
+pub(crate) fn watch(provider: &MemoryProvider, wanted: &[Wanted]) -> WatchStream {
+    let watching = Watching {
+        // Subscribed before the first look, so that nothing falls in between.
+        changes: provider.world.changes(),
+        provider: provider.clone(),
+        told: vec![None; wanted.len()],
+        wanted: wanted.to_vec(),
+        ready: VecDeque::new(),
+    };
+    stream::unfold(watching, |mut watching| async move {
+        loop {
+            if let Some(event) = watching.ready.pop_front() {
+                return Some((event, watching));
+            }
+            watching.look();
+            if watching.ready.is_empty() && watching.changes.changed().await.is_err() {
+                return None;
+            }
+        }
+    })
+    .boxed()
+}
+
+impl Watching {
+    /// Looks at everything, and readies what is new.
+    fn look(&mut self) {
+        self.changes.mark_unchanged();
+        let account = self.provider.signed_in();
+        let mut state = self.provider.world.lock();
+        for (wanted, told) in self.wanted.iter().zip(&mut self.told) {
+            let seen = observe::look(&mut state, &self.provider.name, &account, wanted);
+            let now = match &seen {
+                Ok(Observation::Absent) => Told::Absent,
+                Ok(Observation::Present(observed)) => Told::Present(observed.version.clone()),
+                Err(error) => Told::Error(error.to_string()),
+            };
+            if told.as_ref() != Some(&now) {
+                *told = Some(now);
+                self.ready.push_back((wanted.key.clone(), seen));
+            }
+        }
+    }
+}

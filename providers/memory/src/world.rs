@@ -1,0 +1,505 @@
+//! Everything outside, in memory.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use holdfast_contract::{
+    ApiType, Facet, Kind, KindName, PolicyId, ProviderError, ProviderName, Registry, ResourceKey, Scope,
+    Value,
+};
+
+use crate::accident::{Accident, Accidents, Moment, Operation, Request};
+use crate::config::MemoryFactory;
+use crate::error::SandboxError;
+use crate::file::StateFile;
+use crate::reactions::{Effect, Reactions, merge};
+use crate::resource::{Identity, Resource, set_metadata};
+use crate::state::{Lease, Ledger};
+
+/// The uid of the cluster in a world that names none.
+const CLUSTER_UID: &str = "5a0db0c0-0000-4000-8000-000000000000";
+/// The account in a world that names none: the one that the service's own documentation uses for examples.
+const ACCOUNT: &str = "111122223333";
+/// The time of every creation. A world without a clock gives the same bytes each time.
+const TIME: &str = "2026-01-01T00:00:00Z";
+/// Namespaces that every cluster has from its start.
+pub(crate) const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+/// After so many reactions to one write something goes in a circle.
+const REACTIONS_MAX: usize = 1000;
+
+/// Everything outside: a cluster's objects, a cloud's buckets, the engine's ledgers and leases.
+///
+/// A clone is the same world. All providers that [`MemoryFactory`] opens on it share it.
+#[derive(Clone)]
+pub struct World {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changes: tokio::sync::watch::Sender<u64>,
+}
+
+pub(crate) struct State {
+    pub(crate) kinds: BTreeMap<KindName, Arc<dyn Kind>>,
+    pub(crate) resources: BTreeMap<Identity, Resource>,
+    /// Types that are served though no definition brings them.
+    pub(crate) serves: BTreeMap<ApiType, Scope>,
+    pub(crate) cluster_uid: String,
+    pub(crate) account: String,
+    pub(crate) counter: u64,
+    pub(crate) reactions: Reactions,
+    pub(crate) ledgers: BTreeMap<PolicyId, Ledger>,
+    pub(crate) leases: BTreeMap<PolicyId, Lease>,
+    pub(crate) file: Option<StateFile>,
+    accidents: Accidents,
+    requests: Vec<Request>,
+    lag: u32,
+    /// What lagging reads still answer, and how many of them.
+    lagging: BTreeMap<Identity, (Option<Resource>, u32)>,
+}
+
+impl World {
+    /// An empty world that knows the kinds of `real`: a cluster with the namespaces that every cluster has, and one
+    /// account without buckets.
+    #[must_use]
+    pub fn new(real: &Registry) -> Self {
+        let kinds = real
+            .factories()
+            .flat_map(|factory| factory.kinds())
+            .map(|kind| (kind.name().clone(), kind))
+            .collect();
+        let mut state = State {
+            kinds,
+            resources: BTreeMap::new(),
+            serves: BTreeMap::new(),
+            cluster_uid: CLUSTER_UID.to_owned(),
+            account: ACCOUNT.to_owned(),
+            counter: 0,
+            reactions: Reactions::default(),
+            ledgers: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            file: None,
+            accidents: Accidents::default(),
+            requests: Vec::new(),
+            lag: 0,
+            lagging: BTreeMap::new(),
+        };
+        state.make_namespaces();
+        Self {
+            shared: Arc::new(Shared {
+                state: Mutex::new(state),
+                changes: tokio::sync::watch::Sender::new(0),
+            }),
+        }
+    }
+
+    /// The same providers as in `real`, each on this world.
+    #[must_use]
+    pub fn registry(&self, real: &Registry) -> Registry {
+        real.factories().fold(Registry::default(), |registry, factory| {
+            registry.with(Arc::new(MemoryFactory::new(self.clone(), factory.clone())))
+        })
+    }
+
+    /// Every request so far, in order. Requests of an outside hand ([`World::edit`]) aren't among them.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.lock().requests.clone()
+    }
+
+    /// Forgets the requests so far.
+    pub fn forget_requests(&self) {
+        self.lock().requests.clear();
+    }
+
+    /// Lets `accident` wait for the request that it befalls.
+    pub fn fail(&self, accident: Accident) {
+        self.lock().accidents.add(accident);
+    }
+
+    /// Lets the next `operation` fail with `error`.
+    pub fn fail_next(&self, operation: Operation, error: ProviderError) {
+        self.fail(Accident::new(operation, error));
+    }
+
+    /// Takes back all accidents that wait.
+    pub fn heal(&self) {
+        self.lock().accidents.clear();
+    }
+
+    /// After each later write of a bucket, so many reads of it answer as before the write. A cluster's reads never
+    /// lag behind its writes.
+    pub fn lag(&self, reads: u32) {
+        self.lock().lag = reads;
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic of another thread leaves nothing half-done here: each change is made in one step.
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells all watches that something changed.
+    pub(crate) fn notify(&self) {
+        self.shared
+            .changes
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    pub(crate) fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("World")
+            .field("resources", &state.resources.len())
+            .field("requests", &state.requests.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl State {
+    /// Notes a request, and says whether it fails.
+    pub(crate) fn request(
+        &mut self,
+        operation: Operation,
+        target: &impl fmt::Display,
+        facet: Option<&Facet>,
+    ) -> Result<Request, ProviderError> {
+        let request = Request {
+            operation,
+            target: target.to_string(),
+            facet: facet.cloned(),
+        };
+        self.requests.push(request.clone());
+        self.befall(&request, Moment::Before)?;
+        Ok(request)
+    }
+
+    pub(crate) fn befall(&mut self, request: &Request, moment: Moment) -> Result<(), ProviderError> {
+        self.accidents.befall(request, moment).map_or(Ok(()), Err)
+    }
+
+    pub(crate) fn kind(&self, name: &KindName) -> Result<Arc<dyn Kind>, ProviderError> {
+        self.kinds
+            .get(name)
+            .cloned()
+            .ok_or_else(|| ProviderError::Unsupported {
+                service: "the sandbox".to_owned(),
+                what: format!("the kind {name}"),
+            })
+    }
+
+    /// The kind of Kubernetes objects, if a cluster is among the providers at all.
+    pub(crate) fn object_kind(&self) -> Option<Arc<dyn Kind>> {
+        let namespace = ApiType::new("v1", "Namespace");
+        self.kinds
+            .values()
+            .find(|kind| kind.scope(&namespace).is_some())
+            .cloned()
+    }
+
+    pub(crate) fn count(&mut self) -> u64 {
+        self.counter = self.counter.saturating_add(1);
+        self.counter
+    }
+
+    /// The resource as a read finds it: lagging reads find what was there before.
+    pub(crate) fn read(&mut self, identity: &Identity) -> Option<Resource> {
+        if let Some((before, left)) = self.lagging.get_mut(identity) {
+            if *left > 0 {
+                *left = left.saturating_sub(1);
+                return before.clone();
+            }
+            self.lagging.remove(identity);
+        }
+        self.resources.get(identity).cloned()
+    }
+
+    fn remember_for_lag(&mut self, identity: &Identity) {
+        let is_object = matches!(identity, Identity::Object { .. });
+        if self.lag > 0 && !is_object {
+            let before = self.resources.get(identity).cloned();
+            self.lagging.insert(identity.clone(), (before, self.lag));
+        }
+    }
+
+    /// Makes a resource, and lets controllers react.
+    pub(crate) fn insert(&mut self, kind: &dyn Kind, mut resource: Resource) {
+        let identity = Identity::of(&resource.key);
+        self.remember_for_lag(&identity);
+        if resource.key.api.is_some() {
+            let number = self.count();
+            let document = resource.facets.entry(kind.root_facet().clone()).or_default();
+            born(document, &resource.key, number);
+        }
+        self.resources.insert(identity.clone(), resource);
+        self.react(identity);
+    }
+
+    /// Replaces the documents of some facets, and lets controllers react. What is the same moves no version.
+    pub(crate) fn update(&mut self, kind: &dyn Kind, identity: &Identity, facets: BTreeMap<Facet, Value>) {
+        if self.update_quietly(kind, identity, facets) {
+            self.react(identity.clone());
+        }
+    }
+
+    fn update_quietly(
+        &mut self,
+        kind: &dyn Kind,
+        identity: &Identity,
+        facets: BTreeMap<Facet, Value>,
+    ) -> bool {
+        let Some(resource) = self.resources.get(identity) else {
+            return false;
+        };
+        let changed: BTreeMap<Facet, Value> = facets
+            .into_iter()
+            .filter(|(facet, value)| resource.facets.get(facet) != Some(value))
+            .collect();
+        if changed.is_empty() {
+            return false;
+        }
+        self.remember_for_lag(identity);
+        let number = self.count();
+        let Some(resource) = self.resources.get_mut(identity) else {
+            return false;
+        };
+        let root = kind.root_facet();
+        let moves_generation = changed.get(root).is_some_and(|new| {
+            let old = resource.facets.get(root);
+            without_metadata(Some(new)) != without_metadata(old)
+        });
+        resource.facets.extend(changed);
+        if resource.key.api.is_some() {
+            let document = resource.facets.entry(root.clone()).or_default();
+            set_metadata(document, "resourceVersion", Value::from(number.to_string()));
+            if moves_generation {
+                let generation = document
+                    .at(&["metadata", "generation"])
+                    .and_then(Value::as_i64)
+                    .unwrap_or_default();
+                set_metadata(document, "generation", Value::from(generation.saturating_add(1)));
+            }
+        }
+        true
+    }
+
+    /// Takes a resource out of the world, and what goes with it: a namespace's objects, a definition's.
+    pub(crate) fn remove(&mut self, kind: &dyn Kind, identity: &Identity) {
+        self.remember_for_lag(identity);
+        let Some(gone) = self.resources.remove(identity) else {
+            return;
+        };
+        self.count();
+        if *identity == Identity::namespace(&gone.key.name) {
+            self.resources.retain(|_, other| {
+                other.key.api.is_none() || other.key.namespace.as_deref() != Some(gone.key.name.as_str())
+            });
+        }
+        let document = gone.facets.get(kind.root_facet());
+        let defined = document.map(|document| kind.defines(&gone.key, document));
+        for (api, _) in defined.unwrap_or_default() {
+            self.resources.retain(|_, other| {
+                let other = other.key.api.as_ref();
+                other.is_none_or(|other| other.group() != api.group() || other.kind != api.kind)
+            });
+        }
+    }
+
+    /// Lets controllers react to what became of `identity`, and to what that brings about, until all is quiet.
+    pub(crate) fn react(&mut self, identity: Identity) {
+        let mut waiting = VecDeque::from([identity]);
+        for _ in 0..REACTIONS_MAX {
+            let Some(identity) = waiting.pop_front() else {
+                return;
+            };
+            let Some((kind, manifest)) = self.manifest(&identity) else {
+                continue;
+            };
+            let mut manifest = manifest;
+            for effect in self.reactions.clone().for_object(&manifest) {
+                match effect {
+                    Effect::Patch { patch } => {
+                        let before = facets_of(kind.as_ref(), &manifest);
+                        merge(&mut manifest, &patch);
+                        let mut after = facets_of(kind.as_ref(), &manifest);
+                        after.retain(|facet, value| before.get(facet) != Some(value));
+                        if self.update_quietly(kind.as_ref(), &identity, after) {
+                            waiting.push_back(identity.clone());
+                        }
+                    }
+                    Effect::Create { manifest } => match self.resource_of(&manifest) {
+                        Ok((kind, resource)) => {
+                            let made = Identity::of(&resource.key);
+                            if !self.resources.contains_key(&made) && self.may_exist(&resource.key) {
+                                let number = self.count();
+                                let mut resource = resource;
+                                let document = resource.facets.entry(kind.root_facet().clone()).or_default();
+                                born(document, &resource.key, number);
+                                self.resources.insert(made.clone(), resource);
+                                waiting.push_back(made);
+                            }
+                        }
+                        Err(error) => tracing::warn!(%error, "a reaction creates what is no object"),
+                    },
+                }
+            }
+        }
+        tracing::warn!("the reactions of the sandbox go in a circle; stopped after {REACTIONS_MAX}");
+    }
+
+    /// The whole manifest of an object, its secrets in plain: for reactions and for the state file only.
+    pub(crate) fn manifest(&self, identity: &Identity) -> Option<(Arc<dyn Kind>, serde_json::Value)> {
+        let resource = self.resources.get(identity)?;
+        resource.key.api.as_ref()?;
+        let kind = self.kinds.get(&resource.key.kind)?;
+        let observed = resource.observed(kind.as_ref(), &ProviderName::from("memory"));
+        let manifest = kind.document(&observed).expose_json()?;
+        Some((kind.clone(), manifest))
+    }
+
+    /// The object that a manifest describes, its key as the cluster has it.
+    pub(crate) fn resource_of(
+        &self,
+        manifest: &serde_json::Value,
+    ) -> Result<(Arc<dyn Kind>, Resource), SandboxError> {
+        let unfit = |what: &str| SandboxError::Unfit(what.to_owned());
+        let kind = self
+            .object_kind()
+            .ok_or_else(|| unfit("there is no cluster among the providers"))?;
+        let text = |keys: &[&str]| {
+            let found = keys.iter().try_fold(manifest, |value, key| value.get(*key));
+            found
+                .and_then(serde_json::Value::as_str)
+                .filter(|text| !text.is_empty())
+        };
+        let api = ApiType::new(
+            text(&["apiVersion"]).ok_or_else(|| unfit("an object needs `apiVersion`"))?,
+            text(&["kind"]).ok_or_else(|| unfit("an object needs `kind`"))?,
+        );
+        let name = text(&["metadata", "name"]).ok_or_else(|| unfit("an object needs `metadata.name`"))?;
+        let namespace = text(&["metadata", "namespace"]);
+        match (self.scope(&api), namespace) {
+            (Some(Scope::Namespaced), None) => {
+                return Err(unfit(&format!("a {} needs `metadata.namespace`", api.kind)));
+            }
+            (Some(Scope::Cluster), Some(_)) => {
+                return Err(unfit(&format!("a {} lives in no namespace", api.kind)));
+            }
+            _ => {}
+        }
+        let key = ResourceKey {
+            provider: "memory".into(),
+            kind: kind.name().clone(),
+            api: Some(api),
+            namespace: namespace.map(str::to_owned),
+            name: name.to_owned(),
+            region: None,
+        };
+        let resource = Resource {
+            key,
+            facets: facets_of(kind.as_ref(), manifest),
+            account: None,
+            content: 0,
+        };
+        Ok((kind, resource))
+    }
+
+    fn may_exist(&self, key: &ResourceKey) -> bool {
+        key.namespace
+            .as_ref()
+            .is_none_or(|namespace| self.resources.contains_key(&Identity::namespace(namespace)))
+    }
+
+    /// Makes the namespaces that every cluster has. The uid of `kube-system` is the cluster's.
+    pub(crate) fn make_namespaces(&mut self) {
+        for name in NAMESPACES {
+            let manifest =
+                serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+            let Ok((kind, mut resource)) = self.resource_of(&manifest) else {
+                return;
+            };
+            let identity = Identity::of(&resource.key);
+            if self.resources.contains_key(&identity) {
+                continue;
+            }
+            if name == "kube-system" {
+                let uid = Value::from(self.cluster_uid.clone());
+                let document = resource.facets.entry(kind.root_facet().clone()).or_default();
+                set_metadata(document, "uid", uid);
+            }
+            self.insert(kind.as_ref(), resource);
+        }
+    }
+
+    /// Writes the state file, where there is one.
+    pub(crate) fn persist(&mut self) -> Result<(), SandboxError> {
+        let Some(mut file) = self.file.take() else {
+            return Ok(());
+        };
+        let result = file.write(self);
+        self.file = Some(file);
+        result
+    }
+}
+
+/// Gives a new object what a server gives it, unless it brings it along.
+pub(crate) fn born(document: &mut Value, key: &ResourceKey, number: u64) {
+    if let (Some(api), Some(entries)) = (&key.api, document.as_map_mut()) {
+        entries.insert("apiVersion".to_owned(), Value::from(api.api_version.as_str()));
+        entries.insert("kind".to_owned(), Value::from(api.kind.as_str()));
+    }
+    let given = [
+        ("creationTimestamp", Value::from(TIME)),
+        ("generation", Value::from(1_i64)),
+        ("resourceVersion", Value::from(number.to_string())),
+        (
+            "uid",
+            Value::from(format!("00000000-0000-4000-8000-{number:012x}")),
+        ),
+    ];
+    for (field, value) in given {
+        if document.at(&["metadata", field]).is_none() {
+            set_metadata(document, field, value);
+        }
+    }
+    set_metadata(document, "name", Value::from(key.name.as_str()));
+    if let Some(namespace) = &key.namespace {
+        set_metadata(document, "namespace", Value::from(namespace.as_str()));
+    }
+}
+
+/// The facets of a whole manifest. What the server sets belongs to the object's own facet, also where a policy may
+/// not declare it.
+pub(crate) fn facets_of(kind: &dyn Kind, manifest: &serde_json::Value) -> BTreeMap<Facet, Value> {
+    const GIVEN: [&str; 7] = [
+        "creationTimestamp",
+        "deletionTimestamp",
+        "generation",
+        "managedFields",
+        "ownerReferences",
+        "resourceVersion",
+        "uid",
+    ];
+    let mut facets = kind.split(Value::from_json(manifest.clone()).without_nulls());
+    let document = facets.entry(kind.root_facet().clone()).or_default();
+    let metadata = manifest.get("metadata");
+    for field in GIVEN {
+        let value = metadata.and_then(|metadata| metadata.get(field));
+        if let Some(value) = value.filter(|value| !value.is_null()) {
+            set_metadata(document, field, Value::from_json(value.clone()));
+        }
+    }
+    facets
+}
+
+fn without_metadata(document: Option<&Value>) -> BTreeMap<String, Value> {
+    let mut entries = document.and_then(Value::as_map).cloned().unwrap_or_default();
+    entries.remove("metadata");
+    entries
+}
