@@ -3,14 +3,20 @@
 
 mod ast;
 mod budget;
+mod check;
 mod convert;
 mod environment;
 mod error;
+mod evaluate;
+mod flow;
 mod functions;
 mod instants;
 mod lexer;
 mod literal;
+mod node;
+mod operators;
 mod parser;
+mod program;
 mod quantity;
 mod references;
 mod span;
@@ -24,6 +30,7 @@ pub use convert::JsonError;
 pub use environment::{Bindings, Context, Environment, Random, Scope, YamlDecoder};
 pub use error::{Error, ErrorKind};
 pub use instants::{format_duration, format_timestamp, parse_duration, parse_timestamp};
+pub use program::Program;
 pub use quantity::Quantity;
 pub use references::{Index, Reference, Segment};
 pub use span::Span;

@@ -292,6 +292,12 @@ impl From<i64> for MapKey {
     }
 }
 
+impl From<i32> for MapKey {
+    fn from(int: i32) -> Self {
+        Self::Int(int.into())
+    }
+}
+
 impl From<bool> for MapKey {
     fn from(bool: bool) -> Self {
         Self::Bool(bool)
@@ -313,6 +319,12 @@ impl From<String> for Value {
 impl From<i64> for Value {
     fn from(int: i64) -> Self {
         Self::Int(int)
+    }
+}
+
+impl From<i32> for Value {
+    fn from(int: i32) -> Self {
+        Self::Int(int.into())
     }
 }
 
