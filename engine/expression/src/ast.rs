@@ -130,8 +130,9 @@ impl Expr {
     pub(crate) fn new(span: Span, kind: ExprKind) -> Self {
         let below = match &kind {
             ExprKind::Literal(_) | ExprKind::Name(_) => 0,
-            ExprKind::Select { operand, .. } => operand.depth,
-            ExprKind::Not(operand) | ExprKind::Negate(operand) => operand.depth,
+            ExprKind::Select { operand, .. } | ExprKind::Not(operand) | ExprKind::Negate(operand) => {
+                operand.depth
+            }
             ExprKind::Index { operand, index, .. } => operand.depth.max(index.depth),
             ExprKind::Call {
                 target, arguments, ..

@@ -55,7 +55,7 @@ impl Lexer<'_> {
                     bytes.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
                 }
                 (true, Piece::Number(code)) => {
-                    bytes.push(u8::try_from(code).map_err(|_| self.bad_escape(from))?)
+                    bytes.push(u8::try_from(code).map_err(|_| self.bad_escape(from))?);
                 }
             }
         }

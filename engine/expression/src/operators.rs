@@ -58,12 +58,16 @@ pub(crate) fn negate(value: &Value, span: Span) -> Outcome {
             .checked_neg()
             .map(Value::Duration)
             .ok_or_else(|| overflow(span)),
-        other => Err(fault(
-            ErrorKind::Type,
-            span,
-            format!("`-` doesn't work on a value of type {}", other.kind()),
-        )),
+        other => Err(unfit_negation(other.kind(), span)),
     }
+}
+
+pub(crate) fn unfit_negation(kind: &str, span: Span) -> Box<Error> {
+    fault(
+        ErrorKind::Type,
+        span,
+        format!("`-` doesn't work on a value of type {kind}"),
+    )
 }
 
 pub(crate) fn arithmetic(
@@ -264,7 +268,7 @@ fn compare(int: i64, double: f64) -> Option<Ordering> {
 pub(crate) fn equal(budget: &mut Budget, left: &Value, right: &Value, span: Span) -> Outcome<bool> {
     budget.step(1, span)?;
     Ok(match (left, right) {
-        (Value::Null, Value::Null) => true,
+        (Value::Null, Value::Null) | (Value::Optional(None), Value::Optional(None)) => true,
         (Value::String(left), Value::String(right)) => {
             budget.scan(left.len().min(right.len()), span)?;
             left == right
@@ -293,7 +297,6 @@ pub(crate) fn equal(budget: &mut Budget, left: &Value, right: &Value, span: Span
             true
         }
         (Value::Optional(Some(left)), Value::Optional(Some(right))) => equal(budget, left, right, span)?,
-        (Value::Optional(None), Value::Optional(None)) => true,
         (Value::Type(left), Value::Type(right)) => left == right,
         _ => matches!(order(left, right), Order::Known(Ordering::Equal)),
     })

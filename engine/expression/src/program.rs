@@ -46,7 +46,7 @@ impl Program {
     pub fn compile(source: &str, environment: &Environment) -> Result<Self, Vec<Error>> {
         let expression = parser::parse(source).map_err(|error| vec![error])?;
         let mut checker = Checker::new(environment, source);
-        let checked = checker.value(&expression);
+        let root = checker.value(&expression);
         if !checker.errors.is_empty() {
             checker.errors.sort_by_key(|error| error.span);
             return Err(checker.errors);
@@ -54,8 +54,8 @@ impl Program {
         checker.references.sort_by_key(|reference| reference.span);
         Ok(Self(Arc::new(Compiled {
             source: source.to_owned(),
-            node: checked.node,
-            result_type: checked.r#type,
+            node: root.node,
+            result_type: root.r#type,
             references: checker.references,
             slots: checker.slots,
             nests: checker.nests,

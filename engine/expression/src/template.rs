@@ -44,8 +44,9 @@ mod tests {
     use super::closing_brace;
 
     fn inside(text: &str) -> &str {
-        let start = text.find("${").unwrap() + 2;
-        &text[start..closing_brace(text, start).unwrap()]
+        let (before, _) = text.split_once("${").unwrap();
+        let start = before.len().checked_add(2).unwrap();
+        text.get(start..closing_brace(text, start).unwrap()).unwrap()
     }
 
     #[test]

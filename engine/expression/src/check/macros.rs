@@ -161,14 +161,14 @@ impl Checker<'_> {
         let (names, rest) = arguments
             .split_at_checked(form.variables)
             .unwrap_or((arguments, &[]));
-        let mut named = Vec::new();
+        let mut declared = Vec::new();
         for variable in names {
             match variable_name(variable) {
-                Some(name) if named.contains(&name) => {
+                Some(name) if declared.contains(&name) => {
                     let message = "the two names must differ";
                     return self.fail(Error::new(ErrorKind::Argument, variable.span, message));
                 }
-                Some(name) => named.push(name),
+                Some(name) => declared.push(name),
                 None => return self.fail(misused(span, &name.text, usage)),
             }
         }
@@ -178,7 +178,7 @@ impl Checker<'_> {
             .clone()
             .map(|path| path.step(Segment::Dynamic, false));
         let is_map = range.r#type.is_map();
-        let variables = match named.as_slice() {
+        let variables = match declared.as_slice() {
             [first, second] => {
                 let first = self.bind_local(first, key.clone(), None);
                 Variables::Two(first, self.bind_local(second, value.clone(), element))

@@ -3,7 +3,7 @@
 use super::{Checked, Checker};
 use crate::ast::{Arithmetic, Expr, Relation};
 use crate::node::NodeKind;
-use crate::operators::unfit_types;
+use crate::operators::{unfit_negation, unfit_types};
 use crate::{Error, ErrorKind, Span, Type};
 
 impl Checker<'_> {
@@ -29,8 +29,7 @@ impl Checker<'_> {
     pub(super) fn negate(&mut self, span: Span, operand: &Expr) -> Checked {
         let Checked { node, r#type, .. } = self.value(operand);
         if !matches!(r#type, Type::Int | Type::Double | Type::Duration | Type::Dyn) {
-            let message = format!("`-` doesn't work on a value of type {}", r#type);
-            self.errors.push(Error::new(ErrorKind::Type, span, message));
+            self.errors.push(*unfit_negation(&r#type.to_string(), span));
         }
         Checked::plain(span, NodeKind::Negate(Box::new(node)), r#type)
     }
@@ -141,13 +140,13 @@ fn result(operator: Arithmetic, left: &Type, right: &Type) -> Option<Type> {
         (Add | Subtract, Type::Timestamp, Type::Duration) | (Add, Type::Duration, Type::Timestamp) => {
             Type::Timestamp
         }
-        (_, Type::Dyn, Type::Dyn) => Type::Dyn,
         // The other side must be of the same type.
         (Add, Type::Dyn, known @ (Type::String | Type::Bytes))
         | (Add, known @ (Type::String | Type::Bytes), Type::Dyn) => known.clone(),
         (Add, Type::Dyn, Type::List(_)) | (Add, Type::List(_), Type::Dyn) => Type::list(Type::Dyn),
-        (_, Type::Dyn, Type::Int | Type::Double) | (_, Type::Int | Type::Double, Type::Dyn) => Type::Dyn,
-        (Add | Subtract, Type::Dyn, Type::Duration | Type::Timestamp)
+        (_, Type::Dyn, Type::Dyn | Type::Int | Type::Double)
+        | (_, Type::Int | Type::Double, Type::Dyn)
+        | (Add | Subtract, Type::Dyn, Type::Duration | Type::Timestamp)
         | (Add | Subtract, Type::Duration | Type::Timestamp, Type::Dyn) => Type::Dyn,
         _ => return None,
     })

@@ -17,7 +17,7 @@ impl Machine<'_> {
         for item in items {
             let value = self.evaluate(&item.value)?;
             let value = if item.optional {
-                self.optional(&mut flow, value, item.value.span)?
+                Self::optional(&mut flow, value, item.value.span)?
             } else {
                 Some(value)
             };
@@ -35,7 +35,7 @@ impl Machine<'_> {
             let key = flow.open(key, entry.key.span)?;
             let value = self.evaluate(&entry.value)?;
             let value = if entry.optional {
-                self.optional(&mut flow, value, entry.value.span)?
+                Self::optional(&mut flow, value, entry.value.span)?
             } else {
                 Some(value)
             };
@@ -51,7 +51,7 @@ impl Machine<'_> {
     }
 
     /// The value of an optional element or entry, nothing where it has none.
-    fn optional(&mut self, flow: &mut Flow, value: Value, span: Span) -> Outcome<Option<Value>> {
+    fn optional(flow: &mut Flow, value: Value, span: Span) -> Outcome<Option<Value>> {
         match flow.open(value, span)? {
             Value::Optional(inner) => Ok(inner.map(|inner| *inner)),
             _ if !flow.is_known() => Ok(None),

@@ -82,9 +82,8 @@ impl Machine<'_> {
 
     fn presence(&mut self, node: &Node, flow: &mut Flow) -> Outcome<Found> {
         self.budget.step(1, node.span)?;
-        let operand = match &node.kind {
-            NodeKind::Select { operand, .. } | NodeKind::Index { operand, .. } => operand,
-            _ => return Ok(Found::Value(self.evaluate(node)?)),
+        let (NodeKind::Select { operand, .. } | NodeKind::Index { operand, .. }) = &node.kind else {
+            return Ok(Found::Value(self.evaluate(node)?));
         };
         let Found::Value(value) = self.presence(operand, flow)? else {
             return Ok(Found::Nothing);
@@ -140,16 +139,16 @@ fn element(value: &Value, at: &Value, span: Span, at_span: Span) -> Outcome<Foun
                 format!("a key can't be of type {}", at.kind()),
             )),
         },
-        Value::List(elements) => match whole(at) {
-            Some(index) => match usize::try_from(index).ok().and_then(|index| elements.get(index)) {
-                Some(element) => found(Some(element), span),
-                None => Ok(Found::Nothing),
-            },
-            None => {
+        Value::List(elements) => {
+            let Some(index) = whole(at) else {
                 let message = format!("an index of a list is an int, and this is of type {}", at.kind());
-                Err(fault(ErrorKind::Type, at_span, message))
-            }
-        },
+                return Err(fault(ErrorKind::Type, at_span, message));
+            };
+            found(
+                usize::try_from(index).ok().and_then(|index| elements.get(index)),
+                span,
+            )
+        }
         other => {
             let message = format!(
                 "only lists and maps have elements, and this is of type {}",

@@ -113,11 +113,9 @@ fn timestamp(_: &mut Machine<'_>, site: &Site<'_>, values: &[Value]) -> Outcome 
     }
 }
 
-const DURATION_HOURS: Run = |_, site, values| of_duration(site, values, |duration| duration.whole_hours());
-const DURATION_MINUTES: Run =
-    |_, site, values| of_duration(site, values, |duration| duration.whole_minutes());
-const DURATION_SECONDS: Run =
-    |_, site, values| of_duration(site, values, |duration| duration.whole_seconds());
+const DURATION_HOURS: Run = |_, site, values| of_duration(site, values, time::Duration::whole_hours);
+const DURATION_MINUTES: Run = |_, site, values| of_duration(site, values, time::Duration::whole_minutes);
+const DURATION_SECONDS: Run = |_, site, values| of_duration(site, values, time::Duration::whole_seconds);
 /// The milliseconds within the second, as the CEL specification says, unlike hours, minutes and seconds.
 const DURATION_MILLISECONDS: Run =
     |_, site, values| of_duration(site, values, |duration| i64::from(duration.subsec_milliseconds()));
