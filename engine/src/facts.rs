@@ -92,7 +92,7 @@ async fn round(
     let queries: Vec<(&Fact, &ProviderName, &Query)> = reads
         .iter()
         .filter_map(|(fact, read)| match read {
-            Read::List(provider, query) => Some((*fact, provider, query)),
+            Read::List(provider, query) if snapshot.list(&fact.name).is_none() => Some((*fact, provider, query)),
             _ => None,
         })
         .collect();
@@ -108,7 +108,9 @@ async fn round(
         }
     }));
     let (finds, ()) = futures::join!(finds, observe(snapshot, &wanted, &open));
-    let mut lists: BTreeMap<String, Result<Vec<Found>, ProviderError>> = finds.into_iter().collect();
+    for (name, found) in finds {
+        snapshot.keep_list(&name, found);
+    }
 
     for (fact, read) in reads {
         match read {
@@ -120,16 +122,16 @@ async fn round(
                 facts.keys.insert(fact.name.clone(), wanted.key.clone());
                 object(facts, fact, &wanted, snapshot, providers);
             }
-            Read::List(_, query) => match lists.remove(&fact.name) {
+            Read::List(_, query) => match snapshot.list(&fact.name) {
                 Some(Ok(found)) => {
-                    let items = found.into_iter().map(|found| item(fact, found, providers, &query));
+                    let items = found.iter().map(|found| item(fact, found, providers, &query));
                     facts.values.insert(fact.name.clone(), Value::list(items));
                 }
                 Some(Err(ProviderError::NotServed { .. })) | None => {
                     facts.values.insert(fact.name.clone(), Value::list(Vec::<Value>::new()));
                 }
                 Some(Err(error)) => {
-                    let value = unreadable(&format!("fact `{}`", fact.name), &error);
+                    let value = unreadable(&format!("fact `{}`", fact.name), error);
                     facts.values.insert(fact.name.clone(), value);
                 }
             },
@@ -315,8 +317,9 @@ fn object(facts: &mut Facts, fact: &Fact, wanted: &Wanted, snapshot: &Snapshot, 
     facts.values.insert(fact.name.clone(), value);
 }
 
-fn item(fact: &Fact, found: Found, providers: &Providers, query: &Query) -> Value {
+fn item(fact: &Fact, found: &Found, providers: &Providers, query: &Query) -> Value {
     let Found { key: _, document, unreadable: parts } = found;
+    let document = document.clone();
     let document = match providers.registry().kind(&query.kind) {
         Some((kind, _)) => kind.found_fact(document),
         None => document,
@@ -328,7 +331,7 @@ fn item(fact: &Fact, found: Found, providers: &Providers, query: &Query) -> Valu
     // A part that can't be read fails only what looks at it.
     let mut entries = value.as_map().cloned().unwrap_or_default();
     for (part, error) in parts {
-        entries.insert(MapKey::from(part.as_str()), unreadable(&part, &error));
+        entries.insert(MapKey::from(part.as_str()), unreadable(part, error));
     }
     Value::from(entries)
 }

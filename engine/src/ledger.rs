@@ -22,9 +22,6 @@ struct Document {
     /// The uid of the cluster that this ledger belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cluster: Option<String>,
-    /// The account of each provider, by its name in the policy.
-    #[serde(default)]
-    accounts: BTreeMap<String, String>,
     /// Generated names, by address.
     #[serde(default)]
     names: BTreeMap<String, String>,
@@ -110,17 +107,6 @@ impl Ledger {
     /// Binds it to a cluster.
     pub fn bind_cluster(&mut self, uid: &str) {
         self.document.cluster = Some(uid.to_owned());
-    }
-
-    /// The account of `provider`, if it was bound to one.
-    #[must_use]
-    pub fn account(&self, provider: &str) -> Option<&str> {
-        self.document.accounts.get(provider).map(String::as_str)
-    }
-
-    /// Binds `provider` to an account.
-    pub fn bind_account(&mut self, provider: &str, account: &str) {
-        self.document.accounts.insert(provider.to_owned(), account.to_owned());
     }
 
     /// The generated name of `address`.

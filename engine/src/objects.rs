@@ -60,3 +60,29 @@ pub fn secret_texts(data: &Value) -> BTreeMap<String, String> {
         })
         .collect()
 }
+
+/// How an object of several in one rule is told from the others: `Kind/name`, with its namespace if it names one.
+#[must_use]
+pub fn label(document: &Value) -> String {
+    let text = |keys: &[&str]| document.at(keys).and_then(Value::as_str).unwrap_or("?").to_owned();
+    format!("{}/{}", text(&["kind"]), text(&["metadata", "name"]))
+}
+
+/// What an object is, for people: `apps/Deployment`.
+#[must_use]
+pub fn what(document: &Value) -> Option<String> {
+    let api_version = document.get("apiVersion").and_then(Value::as_str)?;
+    let kind = document.get("kind").and_then(Value::as_str)?;
+    Some(ApiType::new(api_version, kind).to_string())
+}
+
+/// Makes the document say the namespace that its key says: a default one goes where the type has none.
+pub fn place(document: &mut Value, key: &ResourceKey) {
+    let Some(Value::Map(metadata)) = document.as_map_mut().and_then(|entries| entries.get_mut("metadata")) else {
+        return;
+    };
+    match &key.namespace {
+        Some(namespace) => metadata.insert("namespace".to_owned(), Value::from(namespace.as_str())),
+        None => metadata.remove("namespace"),
+    };
+}

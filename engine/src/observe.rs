@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use holdfast_contract::{
-    Facet, FacetState, Found, Observation, Provider, ProviderError, ProviderName, ResourceKey, Wanted,
+    Facet, Found, Observation, Provider, ProviderError, ProviderName, ResourceKey, Wanted,
 };
 
 use crate::address::Address;
@@ -17,6 +17,7 @@ pub struct Snapshot {
     /// Which facets were asked for, so that a later wish for more reads only what is missing.
     asked: BTreeMap<ResourceKey, BTreeSet<Facet>>,
     searches: BTreeMap<Address, Result<Vec<Found>, ProviderError>>,
+    lists: BTreeMap<String, Result<Vec<Found>, ProviderError>>,
 }
 
 impl Snapshot {
@@ -35,6 +36,32 @@ impl Snapshot {
     /// Keeps what a search found.
     pub fn keep_search(&mut self, address: Address, result: Result<Vec<Found>, ProviderError>) {
         self.searches.insert(address, result);
+    }
+
+    /// What was listed for the fact `name`; none if it wasn't.
+    #[must_use]
+    pub fn list(&self, name: &str) -> Option<&Result<Vec<Found>, ProviderError>> {
+        self.lists.get(name)
+    }
+
+    /// Keeps what was listed for a fact.
+    pub fn keep_list(&mut self, name: &str, result: Result<Vec<Found>, ProviderError>) {
+        self.lists.insert(name.to_owned(), result);
+    }
+
+    /// Forgets what was listed for the fact `name`.
+    pub fn forget_list(&mut self, name: &str) {
+        self.lists.remove(name);
+    }
+
+    /// Forgets the search for `address`.
+    pub fn forget_search(&mut self, address: &Address) {
+        self.searches.remove(address);
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        *self = Self::default();
     }
 
     /// Keeps what was read of `key` elsewhere: pushed by a watch, or read for a fact. `facets` are those that it holds.
@@ -63,26 +90,6 @@ impl Snapshot {
         if let Some(asked) = self.asked.get_mut(key) {
             asked.retain(|facet| !facets.contains(facet));
         }
-    }
-
-    /// Forgets every failed read and every search, so that they are tried again.
-    pub fn forget_failures(&mut self) {
-        let failed: Vec<ResourceKey> = self
-            .observations
-            .iter()
-            .filter(|(_, result)| match result {
-                Err(_) => true,
-                Ok(Observation::Present(observed)) => {
-                    observed.facets.values().any(|state| matches!(state, FacetState::Unreadable(_)))
-                }
-                Ok(Observation::Absent) => false,
-            })
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in failed {
-            self.forget(&key, None);
-        }
-        self.searches.clear();
     }
 
     /// What of `wanted` was not read yet.

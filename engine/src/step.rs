@@ -41,6 +41,8 @@ pub struct Mint {
     pub address: Address,
     /// How the name begins.
     pub prefix: String,
+    /// The name of an existing resource that is ours, to be kept instead of a new one.
+    pub found: Option<String>,
 }
 
 /// A resource as the plan sees it.
@@ -110,6 +112,15 @@ pub struct FacetChange {
     pub fidelity: Fidelity,
     /// Fields that are taken from other field managers.
     pub conflicts: Vec<Conflict>,
+}
+
+/// A write of this run that its service accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accepted {
+    /// What it was to mend.
+    pub differences: Vec<Difference>,
+    /// Whether it is so recent that a read which still shows the state before it proves nothing.
+    pub fresh: bool,
 }
 
 /// What became of one call.

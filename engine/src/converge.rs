@@ -1,0 +1,384 @@
+//! From plan to plan until everything holds, nothing moves any more, or the time is up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::select_all;
+use holdfast_contract::{Difference, Facet, Holder, Provider, ProviderError, ProviderName, Wanted};
+use holdfast_policy::{FactSource, Parameters, ValidPolicy};
+use tokio::time::Instant;
+
+use crate::address::Address;
+use crate::apply::{Stop, apply};
+use crate::cycle::{Engine, EngineError, Pass, Session};
+use crate::lease::Lease;
+use crate::ledger::LedgerError;
+use crate::report::{Applied, Report};
+use crate::step::{Accepted, Mint, Outcome, Plan, Step, StepVerb};
+
+/// How often a write that failed for the moment is tried in one run, beside the provider's own retries.
+const ATTEMPTS: u32 = 4;
+/// A read that still shows the state before our own write proves nothing for so long: object stores may lag.
+const LAG: Duration = Duration::from_secs(120);
+/// How long what waits is left alone at first, and at most, before it is read again.
+const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// Facts older than this are read again before the next pass.
+const FACTS_AGE: Duration = Duration::from_secs(15);
+/// Events of a watch that come so close together are taken together.
+const BURST: Duration = Duration::from_millis(20);
+
+/// How to apply.
+#[derive(Clone, Debug)]
+pub struct ApplyOptions {
+    /// Who applies, for the lease.
+    pub holder: Holder,
+    /// How long to go on.
+    pub timeout: Duration,
+    /// Whether to wait until what was written is ready.
+    pub wait: bool,
+    /// Stops it cleanly between calls.
+    pub stop: Stop,
+}
+
+/// What happens while a policy is applied, for showing progress.
+#[derive(Clone, Debug)]
+pub enum Progress<'a> {
+    /// A call has ended.
+    Written(&'a Outcome, &'a str),
+    /// A name was stored in the ledger.
+    Named(&'a Address, &'a str),
+    /// Nothing can be written for now; these are waited for, each with its reason.
+    Waiting(Vec<(String, String)>),
+}
+
+/// Is told of progress.
+pub type Watcher = dyn Fn(Progress<'_>) + Send + Sync;
+
+impl Engine {
+    /// Brings the world to what `policy` says, pass by pass, under the policy's lease.
+    pub async fn apply(
+        &self,
+        policy: &ValidPolicy,
+        parameters: &Parameters,
+        options: &ApplyOptions,
+        watcher: &Watcher,
+    ) -> Result<Report, EngineError> {
+        let started = Instant::now();
+        let mut session = Session::open(self, policy, parameters).await?;
+        session.await_ready = options.wait;
+        let first = session.pass().await?;
+        if !first.report.unmet.is_empty() {
+            return Ok(first.report);
+        }
+        let lease = Lease::take(&self.state, &policy.id, &options.holder, &options.stop).await?;
+        let mut run = Run::new(options, watcher, started);
+        let result = run.converge(&mut session, first).await;
+        lease.release().await;
+        let mut report = result?;
+        report.applied = Some(run.applied(started));
+        Ok(report)
+    }
+}
+
+struct Run<'r> {
+    options: &'r ApplyOptions,
+    watcher: &'r Watcher,
+    deadline: Instant,
+    facts_read: Instant,
+    poll: Duration,
+    counts: BTreeMap<StepVerb, BTreeSet<Address>>,
+    attempts: BTreeMap<(Address, Option<Facet>), u32>,
+    /// What was written, when, and to mend which differences.
+    written: BTreeMap<(Address, Option<Facet>), (Instant, Vec<Difference>)>,
+    last_waiting: Vec<(String, String)>,
+}
+
+impl<'r> Run<'r> {
+    fn new(options: &'r ApplyOptions, watcher: &'r Watcher, started: Instant) -> Self {
+        Self {
+            options,
+            watcher,
+            deadline: started.checked_add(options.timeout).unwrap_or(started),
+            facts_read: started,
+            poll: POLL.0,
+            counts: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            written: BTreeMap::new(),
+            last_waiting: Vec::new(),
+        }
+    }
+
+    fn applied(&self, started: Instant) -> Applied {
+        let count = |verb| self.counts.get(&verb).map_or(0, BTreeSet::len);
+        let created = self.counts.get(&StepVerb::Create).cloned().unwrap_or_default();
+        let changed = self.counts.get(&StepVerb::Update).map_or(0, |changed| changed.difference(&created).count());
+        Applied {
+            created: created.len(),
+            changed,
+            deleted: count(StepVerb::Delete),
+            milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            stopped: self.options.stop.is_stopped(),
+        }
+    }
+
+    async fn converge(&mut self, session: &mut Session<'_>, first: Pass) -> Result<Report, EngineError> {
+        let mut pass = first;
+        loop {
+            self.remember_provisioned(session, &pass.plan);
+            let ready = pass.plan.ready().next().is_some();
+            let idle = pass.plan.mints.is_empty() && !ready;
+            if idle && (pass.report.is_converged() || !self.may_change(&pass)) {
+                session.save_ledger().await?;
+                return Ok(pass.report);
+            }
+            if self.options.stop.is_stopped() || Instant::now() >= self.deadline {
+                session.save_ledger().await?;
+                return Ok(pass.report);
+            }
+            if idle {
+                self.wait(session, &pass).await;
+            } else {
+                self.write(session, &pass.plan).await?;
+                self.poll = POLL.0;
+            }
+            self.refresh(session, &pass);
+            pass = session.pass().await?;
+        }
+    }
+
+    /// Whether something that is waited for may come without our writing.
+    fn may_change(&self, pass: &Pass) -> bool {
+        if !self.options.wait {
+            // Then only what our own writes bring about is waited for.
+            return !self.written.is_empty() && !pass.unready.is_empty();
+        }
+        !pass.unready.is_empty() || !pass.open_facts.is_empty()
+    }
+
+    async fn write(&mut self, session: &mut Session<'_>, plan: &Plan) -> Result<(), EngineError> {
+        for mint in &plan.mints {
+            let name = name(mint);
+            session.ledger.remember_name(&mint.address, &name);
+        }
+        if let Some(uid) = session.cluster().map(str::to_owned)
+            && session.ledger.cluster().is_none()
+        {
+            session.ledger.bind_cluster(&uid);
+        }
+        // Names, and what is already known to be ours, are stored before anything is written under them.
+        if !session.save_ledger().await? {
+            return Ok(());
+        }
+        for mint in &plan.mints {
+            let name = session.ledger.name(&mint.address).unwrap_or_default();
+            (self.watcher)(Progress::Named(&mint.address, name));
+        }
+        let whats: BTreeMap<&Address, String> = plan
+            .resources
+            .iter()
+            .map(|resource| {
+                let what = resource.key.as_ref().map_or_else(|| resource.what.clone(), ToString::to_string);
+                (&resource.address, what)
+            })
+            .collect();
+        let watcher = self.watcher;
+        let done = |outcome: &Outcome| {
+            let what = whats.get(&outcome.address).map(String::as_str).unwrap_or_default();
+            watcher(Progress::Written(outcome, what));
+        };
+        let outcomes = apply(plan, session.providers.open(), &self.options.stop, &done).await;
+        for outcome in outcomes {
+            self.note(session, plan, outcome);
+        }
+        Ok(())
+    }
+
+    /// What an outcome means for the passes to come.
+    fn note(&mut self, session: &mut Session<'_>, plan: &Plan, outcome: Outcome) {
+        let Outcome { address, facet, verb, result } = outcome;
+        let planned = plan.resources.iter().find(|resource| resource.address == address);
+        let Some(planned) = planned else { return };
+        let Some(key) = &planned.key else { return };
+        let what = (address.clone(), facet.clone());
+        // An accepted write and a refused one are both followed by a fresh look.
+        session.forget(key, facet.as_ref());
+        match result {
+            Ok(written) => {
+                self.counts.entry(verb).or_default().insert(address.clone());
+                self.attempts.remove(&what);
+                if verb == StepVerb::Create {
+                    session.ledger.remember_created(&address, &key.to_string());
+                }
+                if !written.unsupported.is_empty() {
+                    let fields = written.unsupported.join(", ");
+                    let why = format!("the store does not keep {fields}");
+                    session.refused.insert(what.clone(), why);
+                }
+                let differences = planned.step.as_ref().map(|step| differences(step, facet.as_ref()));
+                self.written.insert(what, (Instant::now(), differences.unwrap_or_default()));
+            }
+            Err(error) if error.is_transient() => {
+                let attempts = self.attempts.entry(what.clone()).or_default();
+                *attempts = attempts.saturating_add(1);
+                if *attempts >= ATTEMPTS {
+                    session.refused.insert(what, error.to_string());
+                }
+            }
+            Err(error) => {
+                session.refused.insert(what, sentence(&error));
+            }
+        }
+    }
+
+    /// What is to be read again before the next pass.
+    fn refresh(&mut self, session: &mut Session<'_>, pass: &Pass) {
+        let now = Instant::now();
+        if now.duration_since(self.facts_read) >= FACTS_AGE {
+            self.facts_read = now;
+            session.forget_facts(None);
+        } else {
+            session.forget_facts(Some(&pass.open_facts));
+        }
+        session.accepted = self
+            .written
+            .iter()
+            .map(|(what, (at, differences))| {
+                let fresh = now.duration_since(*at) < LAG;
+                (what.clone(), Accepted { differences: differences.clone(), fresh })
+            })
+            .collect();
+    }
+
+    /// Waits until something that is waited for may have changed.
+    async fn wait(&mut self, session: &mut Session<'_>, pass: &Pass) {
+        let waiting: Vec<(String, String)> = pass
+            .report
+            .resources
+            .iter()
+            .filter(|resource| !resource.reason.is_empty() && !matches!(resource.phase, crate::Phase::Skipped))
+            .filter(|resource| resource.action.is_none() && resource.phase != crate::Phase::Converged)
+            .map(|resource| (resource.address.clone(), resource.reason.clone()))
+            .collect();
+        if waiting != self.last_waiting {
+            (self.watcher)(Progress::Waiting(waiting.clone()));
+            self.last_waiting = waiting;
+        }
+        let until = Instant::now().checked_add(self.poll).map_or(self.deadline, |at| at.min(self.deadline));
+        self.poll = self.poll.saturating_mul(2).min(POLL.1);
+        let pushed = watch(session.providers.open(), &pass.unready, until, &self.options.stop).await;
+        let keys: BTreeSet<_> = pushed.iter().map(|(wanted, _)| wanted.key.clone()).collect();
+        for (wanted, result) in pushed {
+            session.snapshot.keep(&wanted, result);
+        }
+        for wanted in &pass.unready {
+            if !keys.contains(&wanted.key) {
+                session.snapshot.forget(&wanted.key, None);
+            }
+        }
+        session.phases = pass.plan.resources.iter().map(|resource| (resource.address.clone(), resource.phase)).collect();
+    }
+
+    fn remember_provisioned(&self, session: &mut Session<'_>, plan: &Plan) {
+        for resource in &plan.resources {
+            if resource.phase == crate::Phase::Converged && resource.blocked.is_empty() && resource.key.is_some() {
+                session.ledger.remember_provisioned(&resource.address);
+            }
+        }
+        session.phases = plan.resources.iter().map(|resource| (resource.address.clone(), resource.phase)).collect();
+    }
+}
+
+type Pushed = Vec<(Wanted, Result<holdfast_contract::Observation, ProviderError>)>;
+
+/// What the providers push of `unready` until `until`; it returns early with the first news and what comes with them.
+async fn watch(
+    providers: &BTreeMap<ProviderName, Arc<dyn Provider>>,
+    unready: &[Wanted],
+    until: Instant,
+    stop: &Stop,
+) -> Pushed {
+    let mut by_provider: BTreeMap<&ProviderName, Vec<Wanted>> = BTreeMap::new();
+    for wanted in unready {
+        by_provider.entry(&wanted.key.provider).or_default().push(wanted.clone());
+    }
+    let streams = by_provider.into_iter().filter_map(|(name, wanted)| providers.get(name)?.watch(&wanted));
+    let mut stream = select_all(streams);
+    let mut pushed: Pushed = Vec::new();
+    let mut until = until;
+    while !stop.is_stopped() {
+        if stream.is_empty() {
+            tokio::time::sleep_until(until).await;
+            break;
+        }
+        match tokio::time::timeout_at(until, stream.next()).await {
+            Ok(Some((key, result))) => {
+                if let Some(wanted) = unready.iter().find(|wanted| wanted.key == key) {
+                    pushed.push((wanted.clone(), result));
+                }
+                until = until.min(Instant::now().checked_add(BURST).unwrap_or(until));
+            }
+            Ok(None) | Err(_) => break,
+        }
+    }
+    pushed
+}
+
+fn differences(step: &Step, facet: Option<&Facet>) -> Vec<Difference> {
+    let changes = step.changes.iter().filter(|change| facet.is_none_or(|facet| change.facet == *facet));
+    changes.flat_map(|change| change.differences.iter().map(|(difference, _)| difference.clone())).collect()
+}
+
+fn sentence(error: &ProviderError) -> String {
+    match error {
+        ProviderError::Immutable { fields, .. } => {
+            format!("{} can't be changed on what exists; `allow: [Replace]` would make it anew", fields.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The name for `mint`: that of what was found, or a new one that nobody has.
+fn name(mint: &Mint) -> String {
+    mint.found.clone().unwrap_or_else(|| format!("{}{}", mint.prefix, uuid::Uuid::new_v4()))
+}
+
+impl Session<'_> {
+    /// Stores the ledger; false: somebody else changed it, it was read again, and the pass must be made anew.
+    async fn save_ledger(&mut self) -> Result<bool, EngineError> {
+        match self.ledger.save(self.engine.state.as_ref(), &self.policy.id).await {
+            Ok(()) => Ok(true),
+            Err(LedgerError::Store(ProviderError::Conflict { .. })) => {
+                self.ledger = crate::ledger::Ledger::load(self.engine.state.as_ref(), &self.policy.id).await?;
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn forget(&mut self, key: &holdfast_contract::ResourceKey, facet: Option<&Facet>) {
+        let facets = facet.map(|facet| BTreeSet::from([facet.clone()]));
+        self.snapshot.forget(key, facets.as_ref());
+        // A new type is served once its definition is established.
+        self.served.retain(|_, served| *served != holdfast_contract::Served::No);
+    }
+
+    /// Forgets facts, so that they are read again: those named, or all.
+    fn forget_facts(&mut self, names: Option<&BTreeSet<String>>) {
+        for (name, fact) in &self.policy.facts {
+            if names.is_some_and(|names| !names.contains(name)) {
+                continue;
+            }
+            match fact.source {
+                FactSource::Object { .. } => {
+                    if let Some(key) = self.fact_keys.get(name) {
+                        self.snapshot.forget(key, None);
+                    }
+                }
+                FactSource::Objects { .. } | FactSource::Resources { .. } => self.snapshot.forget_list(name),
+                FactSource::Api { .. } => {}
+            }
+        }
+    }
+}

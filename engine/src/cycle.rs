@@ -1,0 +1,422 @@
+//! One pass over a policy: every stage in order, reads first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::future::join_all;
+use holdfast_contract::{ApiType, Facet, PolicyId, ProviderName, Registry, ResourceKey, Served, StateStore, Wanted};
+use holdfast_expression::{Context, Random, Value};
+use holdfast_policy::{Parameters, ValidPolicy};
+use time::OffsetDateTime;
+
+use crate::address::Address;
+use crate::checks::{self, CheckResult};
+use crate::diff::{self, Comparisons};
+use crate::evaluate::{Evaluator, NoAnswer};
+use crate::facts::{self, Facts};
+use crate::graph::{self, ResourceGraph, State};
+use crate::ledger::{Ledger, LedgerError};
+use crate::objects;
+use crate::observe::{Snapshot, observe};
+use crate::phase::{IllegalTransition, Phase};
+use crate::plan;
+use crate::preview;
+use crate::providers::{ProviderSettings, Providers};
+use crate::report::{self, Report, Unmet};
+use crate::scope::to_expression;
+use crate::step::{Accepted, Plan};
+
+/// Reads never take more rounds than this: each must find something new to read.
+const MAX_ROUNDS: usize = 64;
+
+/// Why a policy could not be planned or applied at all.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The ledger can't be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Somebody else writes the policy, or that can't be told.
+    #[error(transparent)]
+    Lease(#[from] crate::lease::LeaseError),
+    /// The cluster or the store of state can't be reached.
+    #[error(transparent)]
+    Provider(#[from] holdfast_contract::ProviderError),
+    /// A fault of this program.
+    #[error("this is a fault of holdfast: {0}")]
+    Transition(#[from] IllegalTransition),
+}
+
+/// What an engine works with: the providers that there are, and where it keeps what it must not forget.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    /// The providers.
+    pub registry: Registry,
+    /// The ledger and the lease.
+    pub state: Arc<dyn StateStore>,
+}
+
+/// One policy and what is known of its world, from pass to pass.
+pub(crate) struct Session<'p> {
+    pub(crate) engine: &'p Engine,
+    pub(crate) policy: &'p ValidPolicy,
+    parameters: Value,
+    pub(crate) providers: Providers,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) served: BTreeMap<ApiType, Served>,
+    pub(crate) ledger: Ledger,
+    cluster: Option<String>,
+    pub(crate) phases: BTreeMap<Address, Phase>,
+    pub(crate) accepted: BTreeMap<(Address, Option<Facet>), Accepted>,
+    pub(crate) refused: BTreeMap<(Address, Option<Facet>), String>,
+    pub(crate) await_ready: bool,
+    /// The objects behind the facts of the last pass.
+    pub(crate) fact_keys: BTreeMap<String, ResourceKey>,
+    random: Arc<dyn Random + Send + Sync>,
+}
+
+/// What a pass found.
+pub(crate) struct Pass {
+    pub(crate) report: Report,
+    pub(crate) plan: Plan,
+    /// The facts that something waits for.
+    pub(crate) open_facts: BTreeSet<String>,
+    /// What can be watched until it is ready.
+    pub(crate) unready: Vec<Wanted>,
+}
+
+impl Engine {
+    /// What would change. Reads, and asks servers for dry runs; writes nothing.
+    pub async fn plan(&self, policy: &ValidPolicy, parameters: &Parameters) -> Result<Report, EngineError> {
+        Ok(Session::open(self, policy, parameters).await?.pass().await?.report)
+    }
+}
+
+impl<'p> Session<'p> {
+    pub(crate) async fn open(
+        engine: &'p Engine,
+        policy: &'p ValidPolicy,
+        parameters: &Parameters,
+    ) -> Result<Self, EngineError> {
+        let mut providers = Providers::new(engine.registry.clone(), &policy.id.namespace);
+        providers.require(&cluster_settings()).await;
+        let (ledger, cluster) =
+            futures::join!(Ledger::load(engine.state.as_ref(), &policy.id), engine.state.cluster());
+        Ok(Self {
+            engine,
+            policy,
+            parameters: parameters.to_value(),
+            providers,
+            snapshot: Snapshot::default(),
+            served: BTreeMap::new(),
+            ledger: ledger?,
+            cluster: cluster?,
+            phases: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            await_ready: true,
+            fact_keys: BTreeMap::new(),
+            random: Arc::new(random),
+        })
+    }
+
+    /// The uid of the cluster, if there is one.
+    pub(crate) fn cluster(&self) -> Option<&str> {
+        self.cluster.as_deref()
+    }
+
+    /// One pass: facts, graph, observe, diff, preview, plan, report.
+    pub(crate) async fn pass(&mut self) -> Result<Pass, EngineError> {
+        let random = Arc::clone(&self.random);
+        let evaluator = Evaluator { context: Context::at(OffsetDateTime::now_utc()).with_random(random.as_ref()) };
+        let facts =
+            facts::resolve(self.policy, &self.parameters, evaluator, &mut self.providers, &mut self.snapshot).await;
+        self.fact_keys = facts.keys.clone();
+        let unmet = self.unmet(&facts, evaluator);
+        if !unmet.is_empty() {
+            return Ok(self.stopped(unmet, &facts));
+        }
+        self.read(&facts, evaluator).await;
+        let mark = mark(&self.policy.id);
+        let input = self.graph_input(&facts, &mark, evaluator);
+        let graph = graph::build(&input);
+        let manager = manager(&self.policy.id);
+        let mut comparisons = diff::diff(&graph, &self.snapshot, &manager);
+        preview::preview(&mut comparisons, &graph, self.providers.open()).await;
+        self.judge(&graph, &comparisons, &manager, &mark, evaluator)
+    }
+
+    fn graph_input<'a>(
+        &'a self,
+        facts: &'a Facts,
+        mark: &'a str,
+        evaluator: Evaluator<'a>,
+    ) -> graph::Input<'a> {
+        graph::Input {
+            policy: self.policy,
+            registry: self.providers.registry(),
+            parameters: &self.parameters,
+            facts,
+            ledger: &self.ledger,
+            snapshot: &self.snapshot,
+            served: &self.served,
+            phases: &self.phases,
+            mark,
+            cluster: self.cluster.as_deref(),
+            evaluator,
+        }
+    }
+
+    /// Reads what the graph wants until it wants nothing more: what one read tells may name the next.
+    async fn read(&mut self, facts: &Facts, evaluator: Evaluator<'_>) {
+        let mark = mark(&self.policy.id);
+        for _ in 0..MAX_ROUNDS {
+            let (apis, settings, searches, wanted) = {
+                let input = self.graph_input(facts, &mark, evaluator);
+                let graph = graph::build(&input);
+                let searches: Vec<_> = graph
+                    .searches()
+                    .into_iter()
+                    .map(|(address, provider, search)| (address.clone(), provider.clone(), search.query.clone()))
+                    .collect();
+                (types(&graph), graph.providers.clone(), searches, graph.wanted(&input))
+            };
+            let apis: Vec<ApiType> = apis.into_iter().filter(|api| !self.served.contains_key(api)).collect();
+            if !apis.is_empty() && self.ask_served(&apis).await {
+                continue;
+            }
+            for settings in &settings {
+                self.providers.require(settings).await;
+            }
+            self.note_unopened(&wanted);
+            let open = self.providers.open().clone();
+            let failures: Vec<_> = searches
+                .iter()
+                .filter_map(|(address, provider, _)| {
+                    Some((address.clone(), self.providers.failure(provider)?.clone()))
+                })
+                .collect();
+            let finds = join_all(searches.iter().filter_map(|(address, provider, query)| {
+                let provider = open.get(provider)?.clone();
+                Some(async move { (address.clone(), provider.find(query).await) })
+            }));
+            let missing = self.snapshot.missing(&wanted);
+            let (found, ()) = futures::join!(finds, observe(&mut self.snapshot, &missing, &open));
+            let searched = found.len().saturating_add(failures.len());
+            for (address, result) in found {
+                self.snapshot.keep_search(address, result);
+            }
+            for (address, error) in failures {
+                self.snapshot.keep_search(address, Err(error));
+            }
+            if missing.is_empty() && searched == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Asks the cluster about types; whether it answered.
+    async fn ask_served(&mut self, apis: &[ApiType]) -> bool {
+        let Some(cluster) = self.providers.open().get(&ProviderName::from(objects::PROVIDER)).cloned() else {
+            return false;
+        };
+        match cluster.served(apis, false).await {
+            Ok(served) => {
+                for api in apis {
+                    self.served.insert(api.clone(), served.get(api).copied().unwrap_or(Served::No));
+                }
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the cluster doesn't say which types it serves");
+                false
+            }
+        }
+    }
+
+    /// What can't be read because its provider could not be opened is an error, not a silence.
+    fn note_unopened(&mut self, wanted: &[Wanted]) {
+        for wish in self.snapshot.missing(wanted) {
+            if let Some(error) = self.providers.failure(&wish.key.provider).cloned() {
+                self.snapshot.keep(&wish, Err(error));
+            }
+        }
+    }
+
+    fn unmet(&self, facts: &Facts, evaluator: Evaluator<'_>) -> Vec<Unmet> {
+        let mut unmet: Vec<Unmet> = facts
+            .unmet
+            .iter()
+            .map(|(message, place)| Unmet { message: message.clone(), place: place.clone() })
+            .collect();
+        let roots = crate::variables::roots(self.policy, &self.parameters, facts, &BTreeMap::new(), evaluator);
+        for gate in &self.policy.require {
+            let message = || evaluator.text(&gate.message, &roots).unwrap_or_else(|_| gate.message.source.clone());
+            let message = match evaluator.condition(&gate.that, &roots) {
+                Ok(true) => continue,
+                Ok(false) => message(),
+                Err(no) => format!("{} ({})", message(), no.sentence()),
+            };
+            unmet.push(Unmet { message, place: gate.place.clone() });
+        }
+        unmet
+    }
+
+    fn stopped(&self, unmet: Vec<Unmet>, facts: &Facts) -> Pass {
+        let plan = Plan { resources: Vec::new(), mints: Vec::new() };
+        let mut report = report::build(&self.policy.id, Vec::new(), &plan, Vec::new());
+        report.unmet = unmet;
+        report.notes = self.notes();
+        Pass { report, plan, open_facts: facts.values.keys().cloned().collect(), unready: Vec::new() }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.policy.not_yet.iter().map(|note| format!("{} ({})", note.message, note.place)).collect()
+    }
+
+    fn judge(
+        &self,
+        graph: &ResourceGraph<'_>,
+        comparisons: &Comparisons,
+        manager: &str,
+        mark: &str,
+        evaluator: Evaluator<'_>,
+    ) -> Result<Pass, EngineError> {
+        let blocked = self.blocked();
+        let plan = plan::build(&plan::Input {
+            graph,
+            snapshot: &self.snapshot,
+            comparisons,
+            ledger: &self.ledger,
+            served: &self.served,
+            manager,
+            mark,
+            limits: &self.policy.limits,
+            approve: self.policy.approve.as_deref(),
+            blocked: blocked.as_deref(),
+            accepted: &self.accepted,
+            refused: &self.refused,
+            await_ready: self.await_ready,
+            evaluator,
+        })?;
+        let checks = self.checks(graph, evaluator);
+        let mut report = report::build(&self.policy.id, subject(graph), &plan, checks);
+        report.notes = self.notes();
+        let open_facts = graph.resources.iter().filter_map(|resource| open_fact(&resource.state)).collect();
+        let unready = plan
+            .resources
+            .iter()
+            .filter(|resource| resource.phase == Phase::Settling)
+            .filter_map(|resource| {
+                let facets = graph.get(&resource.address)?.wanted.clone();
+                Some(Wanted { key: graph.get(&resource.address)?.key.clone()?, facets })
+            })
+            .collect();
+        Ok(Pass { report, plan, open_facts, unready })
+    }
+
+    /// Why nothing at all may be written, if so.
+    fn blocked(&self) -> Option<String> {
+        if self.policy.suspend {
+            return Some("the policy is suspended".to_owned());
+        }
+        match (self.ledger.cluster(), self.cluster.as_deref()) {
+            (Some(theirs), Some(ours)) if theirs != ours => Some(format!(
+                "the ledger {} belongs to another cluster ({theirs}; this one is {ours}): it came here with a restore",
+                self.engine.state.place(&self.policy.id)
+            )),
+            _ => None,
+        }
+    }
+
+    fn checks(&self, graph: &ResourceGraph<'_>, evaluator: Evaluator<'_>) -> Vec<CheckResult> {
+        let mut results = Vec::new();
+        for resource in &graph.resources {
+            let Some(variant) = resource.variant else { continue };
+            let observed = resource.key.as_ref().and_then(|key| self.snapshot.get(key));
+            let observed = observed.and_then(|result| result.as_ref().ok()).and_then(|found| found.present());
+            match (observed, &resource.kind) {
+                (Some(observed), Some(kind)) => {
+                    let roots = resource.roots.with("self", to_expression(&kind.document(observed)));
+                    results.extend(checks::run(&resource.address, &variant.checks, &roots, evaluator));
+                }
+                _ => results.extend(checks::skip(&resource.address, &variant.checks)),
+            }
+        }
+        for only in &graph.checks {
+            results.extend(checks::run(&only.address, only.checks, &only.roots, evaluator));
+        }
+        results.sort_by(|a, b| (&a.address, &a.place).cmp(&(&b.address, &b.place)));
+        results
+    }
+}
+
+fn cluster_settings() -> ProviderSettings {
+    ProviderSettings {
+        name: objects::PROVIDER.into(),
+        provider_type: objects::PROVIDER.to_owned(),
+        settings: BTreeMap::new(),
+        credentials: None,
+    }
+}
+
+/// The fact that a resource waits for, if it waits for one.
+fn open_fact(state: &State) -> Option<String> {
+    let State::Open(NoAnswer::Missing { path, .. }) = state else { return None };
+    let mut parts = path.split(['.', '[', '?']).filter(|part| !part.is_empty());
+    (parts.next() == Some("facts")).then(|| parts.next().map(str::to_owned)).flatten()
+}
+
+fn types(graph: &ResourceGraph<'_>) -> BTreeSet<ApiType> {
+    let documents = graph.resources.iter().filter_map(|resource| {
+        let kind = resource.kind.as_ref()?;
+        Some(&resource.facets.get(kind.root_facet())?.value)
+    });
+    documents
+        .filter_map(|document| {
+            let api_version = document.get("apiVersion")?.as_str()?;
+            Some(ApiType::new(api_version, document.get("kind")?.as_str()?))
+        })
+        .collect()
+}
+
+/// Where a policy acts, for people.
+fn subject(graph: &ResourceGraph<'_>) -> Vec<String> {
+    graph
+        .providers
+        .iter()
+        .filter(|settings| settings.provider_type != objects::PROVIDER)
+        .map(|settings| match settings.region() {
+            Some(region) => format!("{} {region}", settings.name),
+            None => settings.name.to_string(),
+        })
+        .collect()
+}
+
+/// The policy's field manager: what servers know it by.
+#[must_use]
+pub fn manager(policy: &PolicyId) -> String {
+    let name = format!("holdfast:{policy}");
+    // The API server takes 128 characters.
+    if name.len() <= 128 { name } else { format!("holdfast:{}", short_hash(&name)) }
+}
+
+/// By what a policy's things are marked: text that fits a label.
+#[must_use]
+pub fn mark(policy: &PolicyId) -> String {
+    let name = format!("{}.{}", policy.namespace, policy.name);
+    if name.len() <= 63 { name } else { short_hash(&name) }
+}
+
+fn short_hash(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Random bytes from the system.
+fn random(buffer: &mut [u8]) {
+    if getrandom::fill(buffer).is_err() {
+        // Without the system's randomness a password must not be guessable: an all-zero one would be.
+        tracing::error!("the system gives no random bytes");
+        std::process::abort();
+    }
+}

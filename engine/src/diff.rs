@@ -1,0 +1,110 @@
+//! Desired against observed, facet by facet: pure.
+
+use std::collections::BTreeMap;
+
+use holdfast_contract::{
+    Action, Change, Conflict, Desired, Difference, Facet, FacetState, Fidelity, Guard, Observation, Observed,
+    ProviderError, Write,
+};
+use holdfast_policy::Verb;
+
+use crate::address::Address;
+use crate::graph::{Resource, ResourceGraph, State};
+use crate::observe::Snapshot;
+
+/// The comparison of every resource that exists, by address.
+pub type Comparisons = BTreeMap<Address, BTreeMap<Facet, FacetComparison>>;
+
+/// What comparing one facet gave.
+#[derive(Clone, Debug)]
+pub enum FacetComparison {
+    /// Observed as desired.
+    Equal,
+    /// It differs.
+    Different(Box<Differing>),
+    /// It could not be read.
+    Unreadable(ProviderError),
+}
+
+/// A facet that differs.
+#[derive(Clone, Debug)]
+pub struct Differing {
+    /// Where.
+    pub differences: Vec<Difference>,
+    /// The write that would mend it.
+    pub write: Write,
+    /// How sure the differences are.
+    pub fidelity: Fidelity,
+    /// Fields that other managers hold.
+    pub conflicts: Vec<Conflict>,
+    /// Why the server would refuse the write, if it said so.
+    pub refused: Option<ProviderError>,
+}
+
+/// Compares every resource of `graph` that was observed to exist and is to be so.
+#[must_use]
+pub fn diff(graph: &ResourceGraph<'_>, snapshot: &Snapshot, manager: &str) -> Comparisons {
+    graph
+        .resources
+        .iter()
+        .filter(|resource| resource.state == State::Active && resource.verb() == Verb::Ensure)
+        .filter_map(|resource| {
+            let key = resource.key.as_ref()?;
+            let Some(Ok(Observation::Present(observed))) = snapshot.get(key) else { return None };
+            Some((resource.address.clone(), compare(resource, observed, manager)))
+        })
+        .collect()
+}
+
+fn compare(resource: &Resource<'_>, observed: &Observed, manager: &str) -> BTreeMap<Facet, FacetComparison> {
+    let Some(kind) = &resource.kind else { return BTreeMap::new() };
+    let mut found = BTreeMap::new();
+    for (facet, desired) in &resource.facets {
+        if let Some(FacetState::Unreadable(error)) = observed.facets.get(facet) {
+            found.insert(facet.clone(), FacetComparison::Unreadable(error.clone()));
+            continue;
+        }
+        let stamps = resource.stamps.get(facet).map(Vec::as_slice).unwrap_or_default();
+        let mut resting = desired.clone();
+        // A stamp is no reason to write: until something else differs, what is there is left as observed.
+        resting.initial.extend(stamps.iter().cloned());
+        let mut differences = kind.compare(facet, &resting, Some(observed), manager);
+        if differences.iter().all(|difference| stamps.contains(&difference.path)) {
+            found.insert(facet.clone(), FacetComparison::Equal);
+            continue;
+        }
+        let unknown = desired.value.has_unknown();
+        if !unknown && !stamps.is_empty() {
+            differences = kind.compare(facet, desired, Some(observed), manager);
+        }
+        let differing = Differing {
+            fidelity: if unknown { Fidelity::Unknown } else { Fidelity::SchemaChecked },
+            differences,
+            write: set(facet, desired, observed, manager),
+            conflicts: Vec::new(),
+            refused: None,
+        };
+        found.insert(facet.clone(), FacetComparison::Different(Box::new(differing)));
+    }
+    found
+}
+
+fn set(facet: &Facet, desired: &Desired, observed: &Observed, manager: &str) -> Write {
+    Write {
+        key: observed.key.clone(),
+        action: Action::Set {
+            facet: facet.clone(),
+            desired: Box::new(desired.clone()),
+            observed: Box::new(observed.clone()),
+        },
+        guard: Guard::Same,
+        manager: manager.to_owned(),
+        force: false,
+    }
+}
+
+/// Whether a difference is more than a claim of what is equal already.
+#[must_use]
+pub fn is_change(difference: &Difference) -> bool {
+    !matches!(difference.change, Change::Claim)
+}

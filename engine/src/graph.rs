@@ -1,0 +1,262 @@
+//! The resources that a policy means, with what is desired of each: pure, immutable, in order.
+//!
+//! Rules refer to each other's names, so the graph is built in rounds until no value changes: a name that becomes
+//! known in one round is there for the next. The number of rounds is bounded by the number of rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use holdfast_contract::{ApiType, Desired, Facet, Kind, Path, ProviderName, Registry, ResourceKey, Served};
+use holdfast_expression::Value;
+use holdfast_policy::{Check, Mode, Place, Rule, ValidPolicy, Variant, Verb};
+
+use crate::address::Address;
+use crate::evaluate::{Evaluator, NoAnswer};
+use crate::facts::Facts;
+use crate::ledger::Ledger;
+use crate::observe::Snapshot;
+use crate::phase::Phase;
+use crate::providers::ProviderSettings;
+use crate::scope::Roots;
+use crate::variables;
+
+mod attributes;
+mod instance;
+mod naming;
+mod order;
+
+pub use naming::{Naming, Search};
+
+/// All that a graph is built from. The same input gives the same graph.
+#[derive(Debug)]
+pub struct Input<'p> {
+    /// The policy.
+    pub policy: &'p ValidPolicy,
+    /// Which kinds there are.
+    pub registry: &'p Registry,
+    /// The parameters' values.
+    pub parameters: &'p Value,
+    /// The facts.
+    pub facts: &'p Facts,
+    /// What must not be forgotten.
+    pub ledger: &'p Ledger,
+    /// What was read so far.
+    pub snapshot: &'p Snapshot,
+    /// What the cluster says of object types.
+    pub served: &'p BTreeMap<ApiType, Served>,
+    /// The phases of the pass before.
+    pub phases: &'p BTreeMap<Address, Phase>,
+    /// By what the policy's things are marked as its own.
+    pub mark: &'p str,
+    /// The cluster's uid, for the identity of generated resources.
+    pub cluster: Option<&'p str>,
+    /// Evaluates expressions.
+    pub evaluator: Evaluator<'p>,
+}
+
+/// The resources of a policy, each after those that it needs.
+#[derive(Clone, Debug)]
+pub struct ResourceGraph<'p> {
+    /// In order.
+    pub resources: Vec<Resource<'p>>,
+    /// Rules, and instances, that have no resource of their own but checks.
+    pub checks: Vec<CheckOnly<'p>>,
+    /// The providers that active rules need.
+    pub providers: Vec<ProviderSettings>,
+    /// The values of `rules.x`.
+    pub rules: BTreeMap<String, Value>,
+    /// The roots that all expressions share.
+    pub roots: Roots,
+}
+
+/// One resource that a rule means.
+#[derive(Clone, Debug)]
+pub struct Resource<'p> {
+    /// Its address.
+    pub address: Address,
+    /// Its rule.
+    pub rule: &'p Rule,
+    /// The case of the rule that holds.
+    pub variant: Option<&'p Variant>,
+    /// Whether it is to be looked at at all, and why not.
+    pub state: State,
+    /// What it is, for people.
+    pub what: String,
+    /// Its kind.
+    pub kind: Option<Arc<dyn Kind>>,
+    /// Which it is; none while its name isn't known.
+    pub key: Option<ResourceKey>,
+    /// How it came to its name.
+    pub naming: Naming,
+    /// Whether it is written.
+    pub mode: Mode,
+    /// What is desired, by facet.
+    pub facets: BTreeMap<Facet, Desired>,
+    /// Where in the policy each desired place comes from.
+    pub origins: BTreeMap<Facet, BTreeMap<Path, Place>>,
+    /// Places that are written along with another change.
+    pub stamps: BTreeMap<Facet, Vec<Path>>,
+    /// The tags by which it is known to be ours, where its name alone doesn't tell.
+    pub identity: BTreeMap<String, String>,
+    /// What must be there before it is created.
+    pub needs: BTreeSet<Address>,
+    /// What must be there before a facet is set for the first time.
+    pub facet_needs: BTreeMap<Facet, BTreeSet<Address>>,
+    /// The facets to read.
+    pub wanted: BTreeSet<Facet>,
+    /// What its expressions see: all roots, and `each`.
+    pub roots: Roots,
+}
+
+impl Resource<'_> {
+    /// The verb; a rule without a case that holds has none.
+    #[must_use]
+    pub fn verb(&self) -> Verb {
+        self.variant.map_or(Verb::Check, |variant| variant.verb)
+    }
+
+    /// Where its rule stands.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        self.variant.map_or(&self.rule.place, |variant| &variant.place)
+    }
+}
+
+/// A rule, or an instance of one, without a resource of its own.
+#[derive(Clone, Debug)]
+pub struct CheckOnly<'p> {
+    /// Its address.
+    pub address: Address,
+    /// What it checks.
+    pub checks: &'p [Check],
+    /// What its expressions see.
+    pub roots: Roots,
+}
+
+/// Whether a resource is to be looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// Its desired state is known, but for values that are known after apply.
+    Active,
+    /// It may not be touched; the text says why.
+    Blocked(String),
+    /// Its `when` is false, or no case holds.
+    Skipped,
+    /// Something that it needs to be known isn't.
+    Open(NoAnswer),
+}
+
+/// Builds the graph.
+#[must_use]
+pub fn build<'p>(input: &Input<'p>) -> ResourceGraph<'p> {
+    let mut rules = attributes::unknown(input.policy);
+    let mut defined: BTreeMap<ApiType, Served> = input.served.clone();
+    // A chain of n rules settles in n rounds; one more shows that nothing changes any more.
+    let rounds = input.policy.rules.len().saturating_add(2);
+    let mut graph = round(input, &rules, &defined, None);
+    for _ in 0..rounds {
+        let (next_rules, next_defined) = (attributes::of(input, &graph), types(input, &graph));
+        let next = round(input, &next_rules, &next_defined, Some(&graph));
+        let settled = next_rules == rules && next_defined == defined && names(&next).eq(names(&graph));
+        rules = next_rules;
+        defined = next_defined;
+        graph = next;
+        if settled {
+            break;
+        }
+    }
+    order::order(input, &mut graph);
+    graph
+}
+
+fn names<'g>(graph: &'g ResourceGraph<'_>) -> impl Iterator<Item = (&'g Option<ResourceKey>, &'g Naming)> {
+    graph.resources.iter().map(|resource| (&resource.key, &resource.naming))
+}
+
+fn round<'p>(
+    input: &Input<'p>,
+    rules: &BTreeMap<String, Value>,
+    served: &BTreeMap<ApiType, Served>,
+    previous: Option<&ResourceGraph<'p>>,
+) -> ResourceGraph<'p> {
+    let roots = variables::roots(input.policy, input.parameters, input.facts, rules, input.evaluator);
+    let mut graph = ResourceGraph {
+        resources: Vec::new(),
+        checks: Vec::new(),
+        providers: Vec::new(),
+        rules: rules.clone(),
+        roots: roots.clone(),
+    };
+    for rule in input.policy.rules.values() {
+        let builder = instance::Builder { input, rule, roots: &roots, served, previous };
+        builder.build(&mut graph);
+    }
+    graph
+}
+
+/// The object types that are served, or that a resource of this graph defines.
+fn types(input: &Input<'_>, graph: &ResourceGraph<'_>) -> BTreeMap<ApiType, Served> {
+    let mut types = input.served.clone();
+    for resource in &graph.resources {
+        let (Some(kind), Some(key)) = (&resource.kind, &resource.key) else { continue };
+        if resource.verb() != Verb::Ensure {
+            continue;
+        }
+        let Some(desired) = resource.facets.get(kind.root_facet()) else { continue };
+        for (api, scope) in kind.defines(key, &desired.value) {
+            let entry = types.entry(api).or_insert(Served::No);
+            if *entry == Served::No {
+                *entry = Served::Yes(scope);
+            }
+        }
+    }
+    types
+}
+
+impl ResourceGraph<'_> {
+    /// What has to be read: every resource that can be named, and the facets that are wanted of it.
+    #[must_use]
+    pub fn wanted(&self, input: &Input<'_>) -> Vec<holdfast_contract::Wanted> {
+        self.resources
+            .iter()
+            .filter(|resource| matches!(resource.state, State::Active | State::Open(_)))
+            .filter_map(|resource| {
+                let key = resource.key.clone()?;
+                if is_unserved(resource, input.served) {
+                    return None;
+                }
+                Some(holdfast_contract::Wanted { key, facets: resource.wanted.clone() })
+            })
+            .collect()
+    }
+
+    /// The resources of `rule`.
+    pub fn of_rule<'g>(&'g self, rule: &'g str) -> impl Iterator<Item = &'g Resource<'g>> {
+        self.resources.iter().filter(move |resource| resource.address.rule == rule)
+    }
+
+    /// The resource at `address`.
+    #[must_use]
+    pub fn get(&self, address: &Address) -> Option<&Resource<'_>> {
+        self.resources.iter().find(|resource| resource.address == *address)
+    }
+
+    /// The searches that have to be made before names can be told, with the provider of each.
+    #[must_use]
+    pub fn searches(&self) -> Vec<(&Address, &ProviderName, &Search)> {
+        self.resources
+            .iter()
+            .filter_map(|resource| match &resource.naming {
+                Naming::Search { provider, search } => Some((&resource.address, provider, search)),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// Whether the resource's type is one that the cluster doesn't serve, so that asking for the object proves nothing.
+#[must_use]
+pub fn is_unserved(resource: &Resource<'_>, served: &BTreeMap<ApiType, Served>) -> bool {
+    let api = resource.key.as_ref().and_then(|key| key.api.as_ref());
+    api.is_some_and(|api| served.get(api) == Some(&Served::No))
+}

@@ -1,0 +1,617 @@
+//! From a rule to its resources: `when`, `forEach`, the case that holds, names and documents.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use holdfast_contract as contract;
+use holdfast_contract::{
+    ApiType, Desired, Facet, Kind, KindName, Locator, Mark, NotLocated, Path, ResourceKey, Segment, Served,
+};
+use holdfast_expression::{MapKey, Value};
+use holdfast_policy::{Mode, Name, PathQuery, Place, Rule, Tree, Variant, Verb, lay_under, two_cases_hold};
+
+use super::naming::{self, Generated, Naming, SearchFault};
+use super::{CheckOnly, Input, Resource, ResourceGraph, State};
+use crate::address::Address;
+use crate::evaluate::NoAnswer;
+use crate::objects;
+use crate::providers::{self, ProviderSettings};
+use crate::scope::{Roots, to_expression};
+
+/// Builds the resources of one rule.
+pub(super) struct Builder<'b, 'p> {
+    pub(super) input: &'b Input<'p>,
+    pub(super) rule: &'p Rule,
+    pub(super) roots: &'b Roots,
+    pub(super) served: &'b BTreeMap<ApiType, Served>,
+    pub(super) previous: Option<&'b ResourceGraph<'p>>,
+}
+
+/// One desired document, with the place of each of its parts.
+type Part = (contract::Value, BTreeMap<Path, Place>);
+
+impl<'p> Builder<'_, 'p> {
+    pub(super) fn build(&self, graph: &mut ResourceGraph<'p>) {
+        let address = Address::of(&self.rule.key);
+        let Some(items) = &self.rule.for_each else {
+            return self.instance(&address, self.roots.clone(), graph);
+        };
+        let items = match self.input.evaluator.value(items, self.roots) {
+            Ok(items) => items,
+            Err(no) => return graph.resources.push(self.resource(&address, self.roots, None, State::Open(no))),
+        };
+        let instances = match self.instances(&items) {
+            Ok(instances) => instances,
+            Err(no) => return graph.resources.push(self.resource(&address, self.roots, None, State::Open(no))),
+        };
+        for (key, value) in instances {
+            let each = Value::map([("key", Value::from(key.as_str())), ("value", value)]);
+            let address = Address::instance(&self.rule.key, Some(&key));
+            self.instance(&address, self.roots.with("each", each), graph);
+        }
+    }
+
+    /// The instances by key: maps and lists of texts key themselves, all else needs `key`.
+    fn instances(&self, items: &Value) -> Result<BTreeMap<String, Value>, NoAnswer> {
+        let place = &self.rule.for_each.as_ref().map_or(&self.rule.place, |each| &each.place);
+        let entries: Vec<(Option<String>, Value)> = match items {
+            Value::Map(entries) => entries.iter().map(|(key, value)| (Some(key.to_string()), value.clone())).collect(),
+            Value::List(items) => items.iter().map(|item| (item.as_str().map(str::to_owned), item.clone())).collect(),
+            Value::Sensitive(_) => return Err(NoAnswer::fault("`forEach` can't be sensitive", place)),
+            other => return Err(NoAnswer::fault(format!("`forEach` needs a list or a map; this is {}", other.kind()), place)),
+        };
+        let mut instances = BTreeMap::new();
+        for (own, value) in entries {
+            let key = match (&self.rule.key_expression, own) {
+                (Some(expression), own) => {
+                    let each = Value::map([("key", Value::from(own.unwrap_or_default())), ("value", value.clone())]);
+                    match self.input.evaluator.value(expression, &self.roots.with("each", each))? {
+                        Value::String(key) => key.to_string(),
+                        Value::Int(key) => key.to_string(),
+                        other => {
+                            let message = format!("`key` must give text; this is {}", other.kind());
+                            return Err(NoAnswer::fault(message, &expression.place));
+                        }
+                    }
+                }
+                (None, Some(own)) => own,
+                (None, None) => return Err(NoAnswer::fault("these items need a `key`, as they have none", place)),
+            };
+            if instances.insert(key.clone(), value).is_some() {
+                return Err(NoAnswer::fault(format!("two items have the key {key:?}"), place));
+            }
+        }
+        Ok(instances)
+    }
+
+    fn instance(&self, address: &Address, roots: Roots, graph: &mut ResourceGraph<'p>) {
+        let (variant, roots) = match self.variant(&roots) {
+            Ok(Some(variant)) => (variant, roots),
+            Ok(None) => return graph.resources.push(self.resource(address, &roots, self.only_variant(), State::Skipped)),
+            Err(no) => {
+                return graph.resources.push(self.resource(address, &roots, self.only_variant(), State::Open(no)));
+            }
+        };
+        if variant.verb == Verb::Check {
+            graph.checks.push(CheckOnly { address: address.clone(), checks: &variant.checks, roots });
+            return;
+        }
+        match self.resources(address, &roots, variant) {
+            Ok((settings, resources)) => {
+                if !graph.providers.contains(&settings) {
+                    graph.providers.push(settings);
+                }
+                graph.resources.extend(resources);
+            }
+            Err(state) => graph.resources.push(self.resource(address, &roots, Some(variant), state)),
+        }
+    }
+
+    /// The variant whose kind is the rule's whichever holds, for rules that are left out.
+    fn only_variant(&self) -> Option<&'p Variant> {
+        let first = self.rule.variants.first()?;
+        self.rule.variants.iter().all(|variant| variant.kind == first.kind).then_some(first)
+    }
+
+    /// The case that holds; none: the rule, or the instance, is Skipped.
+    fn variant(&self, roots: &Roots) -> Result<Option<&'p Variant>, NoAnswer> {
+        if let Some(when) = &self.rule.when
+            && !self.input.evaluator.condition(when, roots)?
+        {
+            return Ok(None);
+        }
+        let mut holding: Option<&'p Variant> = None;
+        for variant in &self.rule.variants {
+            let holds = match &variant.when {
+                Some(when) => self.input.evaluator.condition(when, roots)?,
+                None => true,
+            };
+            if holds {
+                if let Some(first) = holding {
+                    let fault = two_cases_hold(self.rule, first, variant);
+                    return Err(NoAnswer::fault(fault.message, &variant.place));
+                }
+                holding = Some(variant);
+            }
+        }
+        Ok(holding)
+    }
+
+    fn resources(
+        &self,
+        address: &Address,
+        roots: &Roots,
+        variant: &'p Variant,
+    ) -> Result<(ProviderSettings, Vec<Resource<'p>>), State> {
+        let kind_name = variant.kind.clone().unwrap_or_else(objects::kind);
+        let Some((kind, provider_type)) = self.input.registry.kind(&kind_name) else {
+            return Err(State::Blocked(format!("{kind_name} comes with its provider, which this version doesn't have yet")));
+        };
+        let evaluator = self.input.evaluator;
+        let settings =
+            providers::settings(self.input.policy, variant.provider.as_ref(), provider_type, evaluator, roots)
+                .map_err(State::Open)?;
+        let region = match &variant.region {
+            Some(template) => Some(evaluator.text(template, roots).map_err(State::Open)?),
+            None => settings.region().map(str::to_owned),
+        };
+        let named = Named { kind: &kind, settings: &settings, region: region.as_deref() };
+        let resources = match &variant.name {
+            Some(name) => vec![self.named(address, roots, variant, name, &named)],
+            None => self.documents(address, roots, variant, &named)?,
+        };
+        Ok((settings, resources))
+    }
+
+    /// The resource of a kind that the rule names: one, whatever its documents.
+    fn named(
+        &self,
+        address: &Address,
+        roots: &Roots,
+        variant: &'p Variant,
+        name: &Name,
+        named: &Named<'_>,
+    ) -> Resource<'p> {
+        let mut resource = self.resource(address, roots, Some(variant), State::Active);
+        resource.identity = match self.identity(address, roots, variant, name) {
+            Ok(identity) => identity,
+            Err(no) => {
+                resource.state = State::Open(no);
+                return resource;
+            }
+        };
+        let text = match self.name(address, roots, name, named, &mut resource) {
+            Ok(text) => text,
+            Err(state) => {
+                resource.naming = Naming::Open;
+                resource.state = state;
+                None
+            }
+        };
+        if let Some(text) = text {
+            let value = contract::Value::from(text);
+            match self.locate(named, Some(&value), &contract::Value::map()) {
+                Ok(key) => resource.key = Some(key),
+                Err(state) => resource.state = state,
+            }
+        }
+        let attributes = match &resource.key {
+            Some(key) => named.kind.attributes(key).iter().map(|(name, value)| (*name, to_expression(value))).collect(),
+            None => self.unknown_attributes(address, named.kind),
+        };
+        let own = Value::map(attributes.into_iter().map(|(name, value)| (MapKey::from(name), value)));
+        let inner = roots.with("self", own);
+        match self.laid_out(variant, &inner, &named.kind.name().clone()) {
+            Ok(parts) => {
+                let mut whole = (contract::Value::map(), BTreeMap::new());
+                for (value, origins) in parts {
+                    whole.0 = lay_under(&whole.0, value);
+                    whole.1.extend(origins);
+                }
+                self.desire(&mut resource, named.kind, whole);
+            }
+            Err(no) if resource.state == State::Active => resource.state = State::Open(no),
+            Err(_) => {}
+        }
+        resource
+    }
+
+    fn unknown_attributes(&self, address: &Address, kind: &Arc<dyn Kind>) -> Vec<(&'static str, Value)> {
+        kind.attribute_names().iter().map(|name| (*name, Value::unknown([format!("rules.{address}.{name}")]))).collect()
+    }
+
+    /// The tags by which a generated resource is ours; none for a name that was given.
+    fn identity(
+        &self,
+        address: &Address,
+        roots: &Roots,
+        variant: &'p Variant,
+        name: &Name,
+    ) -> Result<BTreeMap<String, String>, NoAnswer> {
+        if let Some(adopt) = &variant.adopt {
+            let value = self.input.evaluator.tree(&adopt.tree, roots)?.value;
+            let entries = value.as_map().cloned().unwrap_or_default();
+            let mut identity = BTreeMap::new();
+            for (key, value) in entries {
+                match value {
+                    contract::Value::String(text) => identity.insert(key, text),
+                    contract::Value::Unknown(unknown) => return Err(NoAnswer::Waits(unknown.waits_for)),
+                    _ => return Err(NoAnswer::fault(format!("`adopt`: {key} must be text"), &adopt.tree.place)),
+                };
+            }
+            return Ok(identity);
+        }
+        if matches!(name, Name::Given(_)) {
+            return Ok(BTreeMap::new());
+        }
+        Ok(BTreeMap::from([
+            ("holdfast-cluster".to_owned(), self.input.cluster.unwrap_or("none").to_owned()),
+            ("holdfast-policy".to_owned(), self.input.mark.to_owned()),
+            ("holdfast-rule".to_owned(), address.to_string()),
+        ]))
+    }
+
+    fn name(
+        &self,
+        address: &Address,
+        roots: &Roots,
+        name: &Name,
+        named: &Named<'_>,
+        resource: &mut Resource<'p>,
+    ) -> Result<Option<String>, State> {
+        let evaluator = self.input.evaluator;
+        let (prefix, record) = match name {
+            Name::Given(template) => return evaluator.text(template, roots).map(Some).map_err(State::Open),
+            Name::Generate { prefix, record } => (evaluator.text(prefix, roots).map_err(State::Open)?, record.as_ref()),
+        };
+        let (kind, provider) = (named.kind.name(), &named.settings.name);
+        let identity = &resource.identity;
+        match naming::generated(
+            self.input, self.previous, address, self.rule, &prefix, record, kind, provider, identity,
+        ) {
+            Generated::Settled(name) => Ok(Some(name)),
+            Generated::Candidate(name, record) => {
+                resource.naming = Naming::Unrecorded(record);
+                Ok(Some(name))
+            }
+            Generated::None(naming) => {
+                match naming::search_fault(self.input, address, &prefix, identity) {
+                    Some(SearchFault::Incomplete(message)) => {
+                        return Err(State::Open(NoAnswer::Unreadable { message, place: self.rule.place.clone() }));
+                    }
+                    Some(SearchFault::Several(message)) => return Err(State::Blocked(message)),
+                    None => {}
+                }
+                let found = match &naming {
+                    Naming::Mint { found, .. } => found.clone(),
+                    _ => None,
+                };
+                resource.naming = naming;
+                Ok(found)
+            }
+            Generated::Unknown(message) => {
+                Err(State::Open(NoAnswer::Unreadable { message, place: self.rule.place.clone() }))
+            }
+            Generated::Contradiction(message) => Err(State::Blocked(message)),
+        }
+    }
+
+    /// The resources of a kind that documents name themselves: one for each.
+    fn documents(
+        &self,
+        address: &Address,
+        roots: &Roots,
+        variant: &'p Variant,
+        named: &Named<'_>,
+    ) -> Result<Vec<Resource<'p>>, State> {
+        let roots = self.recording(roots);
+        let parts = match self.laid_out(variant, &roots, named.kind.name()) {
+            Ok(parts) => parts,
+            Err(no) => {
+                // Its identity may be known although the rest isn't, so that it can still be observed.
+                let identities = self.identities(variant, &roots);
+                let many = identities.len() > 1;
+                let open = identities.into_iter().map(|part| {
+                    let mut resource = self.located(address, &roots, variant, named, part, many);
+                    if resource.state == State::Active {
+                        resource.state = State::Open(no.clone());
+                    }
+                    resource
+                });
+                let open: Vec<Resource<'p>> = open.collect();
+                return if open.is_empty() { Err(State::Open(no)) } else { Ok(open) };
+            }
+        };
+        let many = parts.len() > 1 || variant.documents.len() > 1;
+        Ok(parts.into_iter().map(|part| self.located(address, &roots, variant, named, part, many)).collect())
+    }
+
+    fn located(
+        &self,
+        address: &Address,
+        roots: &Roots,
+        variant: &'p Variant,
+        named: &Named<'_>,
+        (mut document, origins): Part,
+        many: bool,
+    ) -> Resource<'p> {
+        let address = if many { address.object(objects::label(&document)) } else { address.clone() };
+        let mut resource = self.resource(&address, roots, Some(variant), State::Active);
+        resource.what = objects::what(&document).unwrap_or_else(|| resource.what.clone());
+        match self.locate(named, None, &document) {
+            Ok(key) => {
+                objects::place(&mut document, &key);
+                resource.key = Some(key);
+            }
+            Err(state) => resource.state = state,
+        }
+        self.desire(&mut resource, named.kind, (document, origins));
+        resource
+    }
+
+    /// The roots in which a rule sees the name that it is to record, before that is anybody else's to see.
+    fn recording(&self, roots: &Roots) -> Roots {
+        let Some(previous) = self.previous else { return roots.clone() };
+        let mut rules: BTreeMap<MapKey, Value> = match holdfast_expression::Scope::root(roots, "rules") {
+            Some(Value::Map(entries)) => (*entries).clone(),
+            _ => return roots.clone(),
+        };
+        let mut changed = false;
+        for rule in self.input.policy.rules.values() {
+            let records_here = rule.variants.iter().any(|variant| {
+                matches!(&variant.name, Some(Name::Generate { record: Some(record), .. }) if record.rule == self.rule.key)
+            });
+            let candidate = previous.of_rule(&rule.key).find_map(|resource| match (&resource.naming, &resource.key) {
+                (Naming::Unrecorded(_), Some(key)) => Some(resource.kind.as_ref()?.attributes(key)),
+                _ => None,
+            });
+            let Some(attributes) = candidate.filter(|_| records_here) else { continue };
+            let key = MapKey::from(rule.key.as_str());
+            let mut entries = rules.get(&key).and_then(Value::as_map).cloned().unwrap_or_default();
+            for (name, value) in attributes {
+                entries.insert(MapKey::from(name), to_expression(&value));
+            }
+            rules.insert(key, Value::from(entries));
+            changed = true;
+        }
+        if changed { roots.with("rules", Value::from(rules)) } else { roots.clone() }
+    }
+
+    /// The variant's documents, each with the kind's defaults under it.
+    fn laid_out(&self, variant: &'p Variant, roots: &Roots, kind: &KindName) -> Result<Vec<Part>, NoAnswer> {
+        let evaluator = self.input.evaluator;
+        let default = match self.input.policy.defaults.get(kind) {
+            Some(tree) => Some(evaluator.tree(tree, roots)?),
+            None => None,
+        };
+        let mut parts = Vec::new();
+        for document in &variant.documents {
+            let evaluated = evaluator.tree(&document.tree, roots)?;
+            match evaluated.value {
+                contract::Value::List(items) => {
+                    for (index, item) in items.into_iter().enumerate() {
+                        let root = Path::root().index(index);
+                        let origins = evaluated.origins.iter().filter(|(path, _)| path.starts_with(&root));
+                        let origins = origins.map(|(path, place)| (under(path, 1), place.clone())).collect();
+                        parts.push((item, origins));
+                    }
+                }
+                contract::Value::Null => {}
+                value => parts.push((value, evaluated.origins)),
+            }
+        }
+        if let Some(default) = default {
+            for (value, origins) in &mut parts {
+                *value = lay_under(&default.value, std::mem::take(value));
+                for (path, place) in &default.origins {
+                    origins.entry(path.clone()).or_insert_with(|| place.clone());
+                }
+            }
+        }
+        Ok(parts.into_iter().map(|(value, origins)| (value.without_nulls(), origins)).collect())
+    }
+
+    /// What documents say of their identity, each field by itself, where the whole can't be evaluated.
+    fn identities(&self, variant: &'p Variant, roots: &Roots) -> Vec<Part> {
+        let evaluator = self.input.evaluator;
+        let value = |tree: &Tree| evaluator.tree(tree, roots).ok().map(|evaluated| evaluated.value);
+        let mut parts = Vec::new();
+        for document in &variant.documents {
+            let field = |tree: &Tree, key: &str| tree.get(key).and_then(value);
+            let trees: Vec<&Tree> = match &document.tree.node {
+                holdfast_policy::TreeNode::List(items) => items.iter().collect(),
+                _ => vec![&document.tree],
+            };
+            for tree in trees {
+                let metadata = tree.get("metadata");
+                let mut identity = contract::Value::map();
+                let Some(entries) = identity.as_map_mut() else { continue };
+                for key in ["apiVersion", "kind"] {
+                    entries.extend(field(tree, key).map(|value| (key.to_owned(), value)));
+                }
+                let named = ["name", "namespace"]
+                    .into_iter()
+                    .filter_map(|key| Some((key, field(metadata?, key)?)))
+                    .collect::<contract::Value>();
+                entries.insert("metadata".to_owned(), named);
+                if let Some(default) = self.input.policy.defaults.get(&objects::kind()).and_then(value) {
+                    identity = lay_under(&default, identity);
+                }
+                parts.push((identity, BTreeMap::new()));
+            }
+        }
+        parts
+    }
+
+    fn locate(
+        &self,
+        named: &Named<'_>,
+        name: Option<&contract::Value>,
+        desired: &contract::Value,
+    ) -> Result<ResourceKey, State> {
+        let locator = Locator {
+            provider: &named.settings.name,
+            name,
+            region: named.region,
+            desired,
+            served: self.served,
+        };
+        named.kind.locate(&locator).map_err(|error| match error {
+            NotLocated::Unknown(unknown) => State::Open(NoAnswer::Waits(unknown.waits_for)),
+            NotLocated::Invalid(message) => State::Blocked(message),
+        })
+    }
+
+    /// Splits a whole document into facets, and finds the special places in each.
+    fn desire(&self, resource: &mut Resource<'p>, kind: &Arc<dyn Kind>, (document, origins): Part) {
+        let Some(variant) = resource.variant else { return };
+        let mark = Mark { policy: self.input.mark.to_owned(), identity: resource.identity.clone() };
+        let whole = if variant.verb == Verb::Ensure { kind.mark(document, &mark) } else { document };
+        let initial = places(kind, &variant.initial, &whole);
+        let exact = places(kind, &variant.exact, &whole);
+        for (facet, value) in kind.split(whole.clone()) {
+            let mut desired = Desired::new(value);
+            desired.initial = initial.get(&facet).cloned().unwrap_or_default();
+            desired.exact = exact.get(&facet).cloned().unwrap_or_default();
+            resource.facets.insert(facet, desired);
+        }
+        self.stamp(resource, kind, variant);
+        for (path, place) in origins {
+            let (facet, path) = split_path(kind, &path);
+            resource.origins.entry(facet).or_default().insert(path, place);
+        }
+        resource.wanted = self.wanted(resource, kind, variant);
+    }
+
+    /// Lays the stamps into what is desired, as places that alone are no reason to write.
+    fn stamp(&self, resource: &mut Resource<'p>, kind: &Arc<dyn Kind>, variant: &'p Variant) {
+        for stamp in &variant.stamp {
+            let Some(path) = stamp.path.singular() else { continue };
+            let Ok(value) = self.input.evaluator.value(&stamp.value, &resource.roots) else { continue };
+            let value = match value.to_json() {
+                Ok(json) => contract::Value::from_json(json),
+                Err(_) => continue,
+            };
+            let (facet, path) = split_path(kind, &path);
+            if let Some(desired) = resource.facets.get_mut(&facet) {
+                put(&mut desired.value, path.segments(), value);
+                resource.stamps.entry(facet).or_default().push(path);
+            }
+        }
+    }
+
+    fn wanted(&self, resource: &Resource<'p>, kind: &Arc<dyn Kind>, variant: &'p Variant) -> BTreeSet<Facet> {
+        let mut wanted: BTreeSet<Facet> = resource.facets.keys().cloned().collect();
+        wanted.insert(kind.root_facet().clone());
+        match variant.observed_facets() {
+            Some(fields) => {
+                let facets = kind.facets().iter().filter(|facet| fields.contains(facet.as_str()));
+                wanted.extend(facets.cloned());
+            }
+            None => wanted.extend(kind.facets().iter().cloned()),
+        }
+        if !resource.identity.is_empty() {
+            wanted.extend(kind.created_with().iter().cloned());
+        }
+        if kind.name().as_str() == objects::KIND {
+            // Readiness is in the status, which comes with the object at no cost.
+            wanted.extend(kind.facets().iter().cloned());
+        }
+        wanted
+    }
+
+    fn resource(
+        &self,
+        address: &Address,
+        roots: &Roots,
+        variant: Option<&'p Variant>,
+        state: State,
+    ) -> Resource<'p> {
+        let kind = variant.and_then(|variant| self.input.registry.kind(variant.kind.as_ref()?)).map(|(kind, _)| kind);
+        let what = variant.and_then(|variant| variant.kind.as_ref()).map_or_else(String::new, ToString::to_string);
+        let (mode, state) = match variant.map(|variant| self.mode(variant, roots)) {
+            Some(Ok(mode)) => (mode, state),
+            Some(Err(no)) => (Mode::Observe, if state == State::Active { State::Open(no) } else { state }),
+            None => (self.input.policy.mode, state),
+        };
+        Resource {
+            address: address.clone(),
+            rule: self.rule,
+            variant,
+            state,
+            what,
+            kind,
+            key: None,
+            naming: Naming::Known,
+            mode,
+            facets: BTreeMap::new(),
+            origins: BTreeMap::new(),
+            stamps: BTreeMap::new(),
+            identity: BTreeMap::new(),
+            needs: BTreeSet::new(),
+            facet_needs: BTreeMap::new(),
+            wanted: BTreeSet::new(),
+            roots: roots.clone(),
+        }
+    }
+
+    fn mode(&self, variant: &Variant, roots: &Roots) -> Result<Mode, NoAnswer> {
+        let own = match &variant.mode {
+            Some(template) => {
+                let text = self.input.evaluator.text(template, roots)?;
+                let message = format!("{text:?} is no mode; Enforce or Observe");
+                Mode::parse(&text).ok_or_else(|| NoAnswer::fault(message, &template.place))?
+            }
+            None => Mode::Enforce,
+        };
+        Ok(self.input.policy.mode.weaker(own))
+    }
+}
+
+struct Named<'b> {
+    kind: &'b Arc<dyn Kind>,
+    settings: &'b ProviderSettings,
+    region: Option<&'b str>,
+}
+
+/// The places that `queries` find in a whole document, by facet.
+pub(super) fn places(
+    kind: &Arc<dyn Kind>,
+    queries: &[PathQuery],
+    document: &contract::Value,
+) -> BTreeMap<Facet, Vec<Path>> {
+    let mut found: BTreeMap<Facet, Vec<Path>> = BTreeMap::new();
+    for query in queries {
+        for (path, _) in query.select(document) {
+            let (facet, path) = split_path(kind, &path);
+            found.entry(facet).or_default().push(path);
+        }
+    }
+    found
+}
+
+/// From a place in a whole document to a place in one of its facets.
+pub(super) fn split_path(kind: &Arc<dyn Kind>, path: &Path) -> (Facet, Path) {
+    if let Some(Segment::Key(first)) = path.segments().first()
+        && let Some(facet) = kind.facets().iter().find(|facet| facet.as_str() == first && *facet != kind.root_facet())
+    {
+        return (facet.clone(), under(path, 1));
+    }
+    (kind.root_facet().clone(), path.clone())
+}
+
+/// `path` without its first `steps` steps.
+fn under(path: &Path, steps: usize) -> Path {
+    Path::from(path.segments().iter().skip(steps).cloned().collect::<Vec<_>>())
+}
+
+/// Puts `value` at a path of map keys, making the maps on the way.
+fn put(document: &mut contract::Value, path: &[Segment], value: contract::Value) {
+    let Some((Segment::Key(key), rest)) = path.split_first() else { return };
+    let Some(entries) = document.as_map_mut() else { return };
+    if rest.is_empty() {
+        entries.insert(key.clone(), value);
+    } else {
+        put(entries.entry(key.clone()).or_insert_with(contract::Value::map), rest, value);
+    }
+}
