@@ -1,0 +1,434 @@
+//! Requests to the object store: addressed, signed, sent, and their answers received within bounds.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::{Bytes, BytesMut};
+use holdfast_contract::{ProviderError, ResourceKey};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use s3::signing::uri_encode;
+use time::OffsetDateTime;
+use tokio::sync::{OnceCell, Semaphore};
+use url::Url;
+
+use crate::config::Settings;
+use crate::credentials::{Credentials, Keys};
+use crate::error::{Asked, Refusal};
+use crate::names;
+use crate::retry::{self, Repeat};
+use crate::sign::{self, Service};
+use crate::sts::Sts;
+
+/// One attempt takes no longer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Learning the account may hold up the first write so long.
+const LEARNING: Duration = Duration::from_secs(5);
+/// No document of a bucket comes near this size; the service allows 20 KiB of policy and 2 MiB never.
+pub(crate) const MAX_DOCUMENT: usize = 1024 * 1024;
+/// A page of buckets; stores that know no pages send all at once.
+pub(crate) const MAX_LIST: usize = 16 * 1024 * 1024;
+/// So many requests are under way at most.
+const CONCURRENCY: usize = 32;
+/// So many buckets' regions are remembered at most.
+const MAX_REGIONS: usize = 10_000;
+
+/// Nothing was answered.
+#[derive(Clone, Debug)]
+pub(crate) enum Lost {
+    /// The connection failed, or broke before the answer's end.
+    Connection(String),
+    /// There was no answer in time.
+    Slow,
+    /// The answer is larger than it can be.
+    TooLarge,
+    /// The request can't be signed.
+    Refused(String),
+}
+
+impl Lost {
+    pub(crate) fn error(&self, asked: &Asked<'_>) -> ProviderError {
+        let message = match self {
+            Self::Connection(message) => message.clone(),
+            Self::Slow => format!("no answer within {} s", retry::DEADLINE.as_secs()),
+            Self::TooLarge => "its answer is larger than any that it should give".to_owned(),
+            Self::Refused(message) => {
+                return ProviderError::Unauthenticated {
+                    service: asked.service.to_owned(),
+                    message: message.clone(),
+                };
+            }
+        };
+        asked.contradiction(message)
+    }
+}
+
+/// What was answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// Sends `request` and reads the whole answer, of at most `cap` bytes.
+    pub(crate) async fn receive(request: reqwest::RequestBuilder, cap: usize) -> Result<Self, Lost> {
+        let mut response = request.send().await.map_err(|error| lost(&error))?;
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error))? {
+            if body.len() + chunk.len() > cap {
+                return Err(Lost::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Self {
+            status,
+            headers,
+            body: body.freeze(),
+        })
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    pub(crate) fn refusal(&self) -> Refusal {
+        Refusal::read(self.status, &self.headers, &self.body)
+    }
+}
+
+/// The innermost reason is the one that says something; the URL around it is known.
+fn lost(error: &reqwest::Error) -> Lost {
+    let mut reason: &dyn std::error::Error = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    let what = if error.is_timeout() {
+        "timed out"
+    } else if error.is_connect() {
+        "can't connect"
+    } else {
+        "the connection broke"
+    };
+    Lost::Connection(format!("{what}: {reason}"))
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    /// About which bucket; none: about all.
+    pub(crate) bucket: Option<&'a ResourceKey>,
+    pub(crate) query: Vec<(&'a str, String)>,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Bytes,
+    /// The permission that it takes.
+    pub(crate) action: &'a str,
+    pub(crate) repeat: Repeat,
+    pub(crate) max_answer: usize,
+    /// Whether to ask for no bucket but one of the known account.
+    pub(crate) owner_checked: bool,
+}
+
+impl<'a> Call<'a> {
+    /// About the bucket `key` itself.
+    pub(crate) fn bucket(method: Method, key: &'a ResourceKey, action: &'a str) -> Self {
+        Self {
+            method,
+            bucket: Some(key),
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+            action,
+            repeat: Repeat::Safe,
+            max_answer: MAX_DOCUMENT,
+            owner_checked: true,
+        }
+    }
+
+    /// About the sub-resource `query` of the bucket `key`.
+    pub(crate) fn sub_resource(
+        method: Method,
+        key: &'a ResourceKey,
+        query: &'a str,
+        action: &'a str,
+    ) -> Self {
+        Self {
+            query: vec![(query, String::new())],
+            ..Self::bucket(method, key, action)
+        }
+    }
+
+    /// With a body, and the two headers that some stores insist on.
+    pub(crate) fn with_body(mut self, content_type: &'static str, body: String) -> Self {
+        let digest = md5::compute(&body);
+        self.headers.push(("content-type", content_type.to_owned()));
+        self.headers.push(("content-md5", BASE64.encode(digest.0)));
+        self.body = Bytes::from(body);
+        self
+    }
+}
+
+/// A client of one object store, as one identity.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    settings: Settings,
+    credentials: Credentials,
+    sts: Sts,
+    account: OnceCell<Option<String>>,
+    learnt: OnceCell<()>,
+    /// Where buckets were found to be, where nobody said it.
+    regions: Mutex<BTreeMap<String, String>>,
+    limit: Semaphore,
+}
+
+impl Client {
+    pub(crate) fn new(http: reqwest::Client, settings: Settings, credentials: Credentials, sts: Sts) -> Self {
+        Self {
+            http,
+            settings,
+            credentials,
+            sts,
+            account: OnceCell::new(),
+            learnt: OnceCell::new(),
+            regions: Mutex::default(),
+            limit: Semaphore::new(CONCURRENCY),
+        }
+    }
+
+    /// The account that buckets must belong to; asked for once, where anybody can say.
+    pub(crate) async fn account(&self) -> Result<Option<String>, ProviderError> {
+        self.account
+            .get_or_try_init(async || {
+                if self.settings.account.is_some() || !self.settings.sts_knows_us {
+                    return Ok(self.settings.account.clone());
+                }
+                let keys = self.credentials.keys().await?;
+                self.sts.account(&keys).await.map(Some)
+            })
+            .await
+            .cloned()
+    }
+
+    /// Learns the account before a write, where that can be had soon: every later request then names it.
+    ///
+    /// Tried once: where the token service can't be reached, writes go on without.
+    pub(crate) async fn learn_account(&self) {
+        self.learnt
+            .get_or_init(async || {
+                let _ = tokio::time::timeout(LEARNING, self.account()).await;
+            })
+            .await;
+    }
+
+    /// The account, if it is known already.
+    pub(crate) fn known_account(&self) -> Option<&str> {
+        self.settings
+            .account
+            .as_deref()
+            .or_else(|| self.account.get()?.as_deref())
+    }
+
+    /// Who is asked about `bucket`, for messages.
+    pub(crate) fn service(&self) -> String {
+        match &self.settings.endpoint {
+            Some(endpoint) => {
+                let port = endpoint.port().map(|port| format!(":{port}")).unwrap_or_default();
+                format!("S3 at {}{port}", endpoint.host_str().unwrap_or_default())
+            }
+            None => "Amazon S3".to_owned(),
+        }
+    }
+
+    /// The region that is binding for `key`, if anybody gave one.
+    pub(crate) fn given_region<'a>(&'a self, key: Option<&'a ResourceKey>) -> Option<&'a str> {
+        key.and_then(|key| key.region.as_deref())
+            .or(self.settings.region.as_deref())
+    }
+
+    /// Where requests about `key` go, as far as it is known.
+    pub(crate) fn region(&self, key: Option<&ResourceKey>) -> String {
+        if let Some(given) = self.given_region(key) {
+            return given.to_owned();
+        }
+        let known = key.and_then(|key| {
+            let regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+            regions.get(&key.name).cloned()
+        });
+        known.unwrap_or_else(|| self.settings.first_region().to_owned())
+    }
+
+    /// Where `key` was found to be.
+    pub(crate) fn remember_region(&self, key: &ResourceKey, region: &str) {
+        let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        if regions.len() < MAX_REGIONS {
+            regions.insert(key.name.clone(), region.to_owned());
+        }
+    }
+
+    /// Sends `call` until it is answered for good. An answer may be a refusal; an error means that there is none, or
+    /// that the credentials are no good.
+    ///
+    /// Where nobody gave a region and the answer names another one, the call is repeated there, once.
+    pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Answer, ProviderError> {
+        let mut region = self.region(call.bucket);
+        let mut renewed = false;
+        let mut moved = false;
+        loop {
+            let keys = self.credentials.keys().await?;
+            let answer = self.send_to(call, &region, &keys).await?;
+            if answer.status.is_success() {
+                return Ok(answer);
+            }
+            let refusal = answer.refusal();
+            if refusal.is_about_credentials() && !renewed && self.credentials.forget(&keys).await {
+                // They may have been rotated since they were read.
+                renewed = true;
+                continue;
+            }
+            if let (Some(key), Some(right)) = (call.bucket, &refusal.region)
+                && refusal.is_elsewhere()
+                && !moved
+                && self.given_region(call.bucket).is_none()
+                && *right != region
+            {
+                moved = true;
+                self.remember_region(key, right);
+                region.clone_from(right);
+                continue;
+            }
+            return Ok(answer);
+        }
+    }
+
+    /// Sends `call` and expects success.
+    pub(crate) async fn succeed(&self, call: &Call<'_>) -> Result<Answer, ProviderError> {
+        let answer = self.send(call).await?;
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        Err(self.refused(call, &answer.refusal()))
+    }
+
+    /// What the caller may do about a refusal of `call`.
+    pub(crate) fn refused(&self, call: &Call<'_>, refusal: &Refusal) -> ProviderError {
+        self.about(call, |asked| asked.error(refusal))
+    }
+
+    /// What `call` was about, for an error's message.
+    pub(crate) fn about<T>(&self, call: &Call<'_>, tell: impl FnOnce(&Asked<'_>) -> T) -> T {
+        let service = self.service();
+        let target = target(call.bucket);
+        tell(&Asked {
+            service: &service,
+            action: call.action,
+            target: &target,
+            key: call.bucket,
+        })
+    }
+
+    async fn send_to(&self, call: &Call<'_>, region: &str, keys: &Keys) -> Result<Answer, ProviderError> {
+        let url = self
+            .url(call.bucket, &call.query, region)
+            .map_err(|message| self.about(call, |asked| asked.invalid(message)))?;
+        // Closed only when the provider is dropped, and then nobody waits.
+        let _permit = self.limit.acquire().await.ok();
+        retry::until_final(call.repeat, || self.attempt(call, &url, region, keys))
+            .await
+            .map_err(|lost| self.about(call, |asked| lost.error(asked)))
+    }
+
+    async fn attempt(&self, call: &Call<'_>, url: &Url, region: &str, keys: &Keys) -> Result<Answer, Lost> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &call.headers {
+            let value =
+                HeaderValue::from_str(value).map_err(|_| Lost::Refused(format!("{name} is malformed")))?;
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        if let Some(account) = self.known_account()
+            && call.owner_checked
+            && call.bucket.is_some()
+            && let Ok(account) = HeaderValue::from_str(account)
+        {
+            headers.insert("x-amz-expected-bucket-owner", account);
+        }
+        sign::sign(
+            Service::S3,
+            &call.method,
+            url,
+            &mut headers,
+            &call.body,
+            region,
+            keys,
+            OffsetDateTime::now_utc(),
+        )
+        .map_err(Lost::Refused)?;
+        let request = self
+            .http
+            .request(call.method.clone(), url.clone())
+            .headers(headers)
+            .timeout(TIMEOUT)
+            .body(call.body.clone());
+        let answer = Answer::receive(request, call.max_answer).await;
+        let status = answer.as_ref().map_or(0, |answer| answer.status.as_u16());
+        tracing::debug!(method = %call.method, path = url.path(), query = url.query(), region, status, "s3");
+        answer
+    }
+
+    fn url(&self, key: Option<&ResourceKey>, query: &[(&str, String)], region: &str) -> Result<Url, String> {
+        let mut text = match &self.settings.endpoint {
+            Some(endpoint) => endpoint.as_str().trim_end_matches('/').to_owned(),
+            None => format!("https://s3.{region}.{}", names::domain(region)),
+        };
+        if let Some(key) = key {
+            let name = key.name.as_str();
+            if !is_sendable(name) {
+                return Err(format!("`{name}` is no bucket's name"));
+            }
+            // Certificates are for one label before the service's name, and old names are no host's.
+            let in_path = self.settings.path_style || name.contains('.') || names::fault(name).is_some();
+            match text.split_once("://") {
+                Some((scheme, rest)) if !in_path => text = format!("{scheme}://{name}.{rest}"),
+                _ => text = format!("{text}/{name}"),
+            }
+        }
+        if in_root(&text) {
+            text.push('/');
+        }
+        let query: Vec<String> = query
+            .iter()
+            .map(|(name, value)| match value.as_str() {
+                "" => uri_encode(name, true),
+                value => format!("{}={}", uri_encode(name, true), uri_encode(value, true)),
+            })
+            .collect();
+        if !query.is_empty() {
+            text = format!("{text}?{}", query.join("&"));
+        }
+        Url::parse(&text).map_err(|error| error.to_string())
+    }
+}
+
+/// Whether the URL has no path yet.
+fn in_root(url: &str) -> bool {
+    url.split_once("://").is_some_and(|(_, rest)| !rest.contains('/'))
+}
+
+/// Whether a name can stand in a path and mean itself. Wider than what is allowed for new buckets: old ones have
+/// capitals and underscores.
+fn is_sendable(name: &str) -> bool {
+    (3..=255).contains(&name.len())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+}
+
+/// What a message calls it.
+pub(crate) fn target(key: Option<&ResourceKey>) -> String {
+    key.map_or_else(|| "all buckets".to_owned(), |key| format!("bucket {}", key.name))
+}

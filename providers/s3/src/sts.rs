@@ -1,0 +1,166 @@
+//! The security token service: who we are, and keys for a token.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use holdfast_contract::ProviderError;
+use http::{HeaderMap, HeaderValue, Method};
+use s3::signing::uri_encode;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use url::Url;
+
+use crate::client::{Answer, Lost};
+use crate::credentials::{Keys, WebIdentity, missing};
+use crate::error::Asked;
+use crate::retry::{self, Repeat};
+use crate::sign::{self, Service};
+use crate::xml::{self, Node};
+
+/// Its answers are small.
+const MAX_ANSWER: usize = 64 * 1024;
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client of the security token service.
+#[derive(Clone, Debug)]
+pub(crate) struct Sts {
+    http: reqwest::Client,
+    endpoint: Url,
+    region: String,
+}
+
+impl Sts {
+    pub(crate) fn new(http: reqwest::Client, endpoint: Url, region: String) -> Self {
+        Self {
+            http,
+            endpoint,
+            region,
+        }
+    }
+
+    /// The account that `keys` belong to.
+    pub(crate) async fn account(&self, keys: &Keys) -> Result<String, ProviderError> {
+        let answer = self
+            .call(
+                "sts:GetCallerIdentity",
+                &[("Action", "GetCallerIdentity")],
+                Some(keys),
+            )
+            .await?;
+        answer
+            .child("GetCallerIdentityResult")
+            .and_then(|result| result.child_text("Account"))
+            .filter(|account| !account.is_empty())
+            .map(str::to_owned)
+            .ok_or_else(|| {
+                self.asked("sts:GetCallerIdentity", &self.service())
+                    .contradiction("it names no account")
+            })
+    }
+
+    /// Keys of the role that `identity` names, for the token that its file holds now.
+    pub(crate) async fn assume(&self, identity: &WebIdentity) -> Result<Keys, ProviderError> {
+        let token = tokio::fs::read_to_string(&identity.token_file)
+            .await
+            .map_err(|error| missing(format!("{}: {error}", identity.token_file.display())))?;
+        let parameters = [
+            ("Action", "AssumeRoleWithWebIdentity"),
+            ("RoleArn", identity.role.as_str()),
+            ("RoleSessionName", identity.session.as_str()),
+            ("WebIdentityToken", token.trim()),
+        ];
+        let action = "sts:AssumeRoleWithWebIdentity";
+        let answer = self.call(action, &parameters, None).await?;
+        let credentials = answer
+            .child("AssumeRoleWithWebIdentityResult")
+            .and_then(|result| result.child("Credentials"));
+        let text = |name| {
+            credentials
+                .and_then(|credentials| credentials.child_text(name))
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+        };
+        match (text("AccessKeyId"), text("SecretAccessKey"), text("SessionToken")) {
+            (Some(access_key), Some(secret_key), session_token) => Ok(Keys {
+                access_key,
+                secret_key,
+                session_token,
+                expires: text("Expiration").and_then(|end| OffsetDateTime::parse(&end, &Rfc3339).ok()),
+            }),
+            _ => Err(self
+                .asked(action, &self.service())
+                .contradiction("its answer holds no keys")),
+        }
+    }
+
+    fn service(&self) -> String {
+        format!("STS at {}", self.endpoint.host_str().unwrap_or_default())
+    }
+
+    fn asked<'a>(&self, action: &'a str, service: &'a str) -> Asked<'a> {
+        Asked {
+            service,
+            action,
+            target: "this identity",
+            key: None,
+        }
+    }
+
+    async fn call(
+        &self,
+        action: &str,
+        parameters: &[(&str, &str)],
+        keys: Option<&Keys>,
+    ) -> Result<Node, ProviderError> {
+        let mut body = String::from("Version=2011-06-15");
+        for (name, value) in parameters {
+            let _ = write!(body, "&{name}={}", uri_encode(value, true));
+        }
+        let body = Bytes::from(body);
+        let answer = retry::until_final(Repeat::Safe, || self.send(&body, keys)).await;
+        let service = self.service();
+        let asked = self.asked(action, &service);
+        let answer = answer.map_err(|lost| lost.error(&asked))?;
+        if !answer.status.is_success() {
+            let refusal = answer.refusal();
+            // A role that doesn't trust the token, or a token that is no good, is a matter of credentials.
+            if keys.is_none() && matches!(refusal.status, 400 | 403) && !refusal.is_throttling() {
+                return Err(ProviderError::Unauthenticated {
+                    service,
+                    message: format!("{}: {}", refusal.code, refusal.message),
+                });
+            }
+            return Err(asked.error(&refusal));
+        }
+        xml::parse(&answer.body).map_err(|error| asked.contradiction(error.to_string()))
+    }
+
+    async fn send(&self, body: &Bytes, keys: Option<&Keys>) -> Result<Answer, Lost> {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            http::header::CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
+        if let Some(keys) = keys {
+            sign::sign(
+                Service::Sts,
+                &Method::POST,
+                &self.endpoint,
+                &mut headers,
+                body,
+                &self.region,
+                keys,
+                OffsetDateTime::now_utc(),
+            )
+            .map_err(Lost::Refused)?;
+        }
+        let request = self
+            .http
+            .post(self.endpoint.clone())
+            .headers(headers)
+            .timeout(TIMEOUT)
+            .body(body.clone());
+        Answer::receive(request, MAX_ANSWER).await
+    }
+}
