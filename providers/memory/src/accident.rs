@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use holdfast_contract::{Facet, ProviderError};
+use holdfast_contract::{Facet, ProviderError, ProviderName};
 
 /// One kind of call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +66,8 @@ impl fmt::Display for Operation {
 pub struct Request {
     /// What was asked for.
     pub operation: Operation,
+    /// Through which provider; none for ledgers and leases.
+    pub provider: Option<ProviderName>,
     /// Of what: a resource as people name it, a policy, a type.
     pub target: String,
     /// Which facet, where the request is about one.
@@ -87,6 +89,7 @@ impl fmt::Display for Request {
 #[derive(Clone, Debug)]
 pub struct Accident {
     operation: Operation,
+    provider: Option<ProviderName>,
     target: Option<String>,
     facet: Option<Facet>,
     error: ProviderError,
@@ -100,12 +103,20 @@ impl Accident {
     pub fn new(operation: Operation, error: ProviderError) -> Self {
         Self {
             operation,
+            provider: None,
             target: None,
             facet: None,
             error,
             left: Some(1),
             lost_answer: false,
         }
+    }
+
+    /// Only through the provider `name`.
+    #[must_use]
+    pub fn through(mut self, name: &ProviderName) -> Self {
+        self.provider = Some(name.clone());
+        self
     }
 
     /// Only where the target, as people name it, ends with `target`: `backups`, `openshift-velero/velero`.
@@ -171,6 +182,7 @@ impl Accidents {
             accident.operation == request.operation
                 && accident.lost_answer == lost_answer
                 && accident.facet == request.facet.clone().filter(|_| accident.facet.is_some())
+                && (accident.provider.is_none() || accident.provider == request.provider)
                 && accident
                     .target
                     .as_ref()

@@ -30,8 +30,8 @@ pub(crate) struct StateFile {
 
 impl World {
     /// Keeps the world in the file at `path`: if that exists, what it holds takes the place of the world's objects,
-    /// buckets and ledgers (not of its reactions), else it is written now. It is written again, in one step, after
-    /// every change.
+    /// buckets and ledgers (not of its reactions). It is written, in one step, after every change, and only then: who
+    /// only reads and plans leaves it as it is.
     ///
     /// Of a hand-edited object the version moves, as it would on a server, so that a plan made before is stale.
     pub fn keep_in(&self, path: &Path) -> Result<(), SandboxError> {
@@ -51,10 +51,9 @@ impl World {
             state.load(document, &origin)?;
         }
         state.file = Some(file);
-        let result = state.persist();
         drop(state);
         self.notify();
-        result
+        Ok(())
     }
 }
 

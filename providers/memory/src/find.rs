@@ -17,7 +17,7 @@ pub(crate) fn find(provider: &MemoryProvider, query: &Query) -> Result<Vec<Found
         .api
         .as_ref()
         .map_or_else(|| query.kind.to_string(), ToString::to_string);
-    state.request(Operation::Find, &target, None)?;
+    state.request(Operation::Find, Some(&provider.name), &target, None)?;
     let kind = state.kind(&query.kind)?;
     if let Some(api) = query.api.as_ref().filter(|api| state.scope(api).is_none()) {
         return Err(ProviderError::NotServed { api: api.clone() });
@@ -100,6 +100,7 @@ fn describe(
         let facet = Facet::from(part.as_str());
         let request = Request {
             operation: Operation::Observe,
+            provider: Some(provider.name.clone()),
             target: key.to_string(),
             facet: Some(facet.clone()),
         };

@@ -13,7 +13,7 @@ pub(crate) fn observe(
     wanted: &Wanted,
 ) -> Result<Observation, ProviderError> {
     let key = &wanted.key;
-    let request = state.request(Operation::Observe, key, None)?;
+    let request = state.request(Operation::Observe, Some(provider), key, None)?;
     let mut observation = look(state, provider, account, wanted)?;
     if let Observation::Present(observed) = &mut observation {
         for (facet, document) in &mut observed.facets {

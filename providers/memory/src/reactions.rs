@@ -202,7 +202,7 @@ reactions:
       - apiVersion: v1
         kind: Secret
         metadata: { name: "${self.spec.secretRef.name}" }
-        stringData: { "${self.spec.key}": first of ${self.spec.list.0} }
+        stringData: { "${self.spec.key}": "first of ${self.spec.list.0}" }
     set: { status: { provisioned: true, stale: null } }
 "#;
 

@@ -10,7 +10,7 @@ use crate::file::digest;
 use crate::reactions::Reactions;
 use crate::resource::{Identity, Resource, set_metadata};
 use crate::state::Ledger;
-use crate::world::{State, World, born};
+use crate::world::{State, World};
 
 impl World {
     /// Puts what a `sandbox.yaml` lists into the world, and takes over its reactions. `origin` is how the user named
@@ -144,11 +144,7 @@ impl State {
             let version = self.count();
             set_metadata(document, "resourceVersion", Value::from(version.to_string()));
         }
-        let number = self.count();
-        born(document, &key, number);
-        let identity = Identity::of(&key);
-        self.resources.insert(identity.clone(), resource);
-        Ok(identity)
+        Ok(self.insert_quietly(kind.as_ref(), resource))
     }
 
     /// An object that is there shows that its namespace is.

@@ -44,7 +44,7 @@ pub(crate) fn served(
     apis: &[ApiType],
 ) -> Result<BTreeMap<ApiType, Served>, ProviderError> {
     let mut state = provider.world.lock();
-    state.request(Operation::Served, &provider.name, None)?;
+    state.request(Operation::Served, Some(&provider.name), &"types", None)?;
     Ok(apis
         .iter()
         .map(|api| {

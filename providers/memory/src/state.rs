@@ -41,7 +41,7 @@ impl StateStore for World {
     async fn load(&self, policy: &PolicyId) -> Result<Option<Stored>, ProviderError> {
         tokio::task::yield_now().await;
         let mut state = self.lock();
-        state.request(Operation::Load, policy, None)?;
+        state.request(Operation::Load, None, policy, None)?;
         Ok(state.ledgers.get(policy).map(Ledger::stored))
     }
 
@@ -53,7 +53,7 @@ impl StateStore for World {
     ) -> Result<Version, ProviderError> {
         tokio::task::yield_now().await;
         let mut state = self.lock();
-        let request = state.request(Operation::Save, policy, None)?;
+        let request = state.request(Operation::Save, None, policy, None)?;
         let current = state.ledgers.get(policy).map(|ledger| ledger.stored().version);
         if current.as_ref() != expected {
             return Err(ProviderError::Conflict {
@@ -92,7 +92,7 @@ impl StateStore for World {
     ) -> Result<Held, ProviderError> {
         tokio::task::yield_now().await;
         let mut state = self.lock();
-        let request = state.request(Operation::Acquire, policy, None)?;
+        let request = state.request(Operation::Acquire, None, policy, None)?;
         let now = Instant::now();
         if let Some(lease) = state.leases.get(policy).filter(|lease| lease.holder != *holder) {
             let remaining = lease.until.saturating_duration_since(now);
@@ -116,7 +116,7 @@ impl StateStore for World {
     async fn release(&self, policy: &PolicyId, holder: &Holder) -> Result<(), ProviderError> {
         tokio::task::yield_now().await;
         let mut state = self.lock();
-        state.request(Operation::Release, policy, None)?;
+        state.request(Operation::Release, None, policy, None)?;
         if state
             .leases
             .get(policy)

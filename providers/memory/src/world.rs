@@ -167,11 +167,13 @@ impl State {
     pub(crate) fn request(
         &mut self,
         operation: Operation,
+        provider: Option<&ProviderName>,
         target: &impl fmt::Display,
         facet: Option<&Facet>,
     ) -> Result<Request, ProviderError> {
         let request = Request {
             operation,
+            provider: provider.cloned(),
             target: target.to_string(),
             facet: facet.cloned(),
         };
@@ -229,7 +231,12 @@ impl State {
     }
 
     /// Makes a resource, and lets controllers react.
-    pub(crate) fn insert(&mut self, kind: &dyn Kind, mut resource: Resource) {
+    pub(crate) fn insert(&mut self, kind: &dyn Kind, resource: Resource) {
+        let identity = self.insert_quietly(kind, resource);
+        self.react(identity);
+    }
+
+    pub(crate) fn insert_quietly(&mut self, kind: &dyn Kind, mut resource: Resource) -> Identity {
         let identity = Identity::of(&resource.key);
         self.remember_for_lag(&identity);
         if resource.key.api.is_some() {
@@ -237,8 +244,16 @@ impl State {
             let document = resource.facets.entry(kind.root_facet().clone()).or_default();
             born(document, &resource.key, number);
         }
+        if identity == Identity::namespace(&resource.key.name) {
+            // A server's own doing, not a controller's.
+            let active =
+                serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "status": {"phase": "Active"}});
+            for (facet, document) in facets_of(kind, &active) {
+                resource.facets.entry(facet).or_insert(document);
+            }
+        }
         self.resources.insert(identity.clone(), resource);
-        self.react(identity);
+        identity
     }
 
     /// Replaces the documents of some facets, and lets controllers react. What is the same moves no version.
@@ -257,9 +272,17 @@ impl State {
         let Some(resource) = self.resources.get(identity) else {
             return false;
         };
-        let changed: BTreeMap<Facet, Value> = facets
+        // A bucket's setting with nothing in it is an unset one.
+        let is_object = resource.key.api.is_some();
+        let is_unset = |value: &Value| !is_object && value.as_map().is_some_and(BTreeMap::is_empty);
+        let root = kind.root_facet();
+        let changed: BTreeMap<Facet, Option<Value>> = facets
             .into_iter()
-            .filter(|(facet, value)| resource.facets.get(facet) != Some(value))
+            .map(|(facet, value)| {
+                let value = Some(value).filter(|value| facet == *root || !is_unset(value));
+                (facet, value)
+            })
+            .filter(|(facet, value)| resource.facets.get(facet) != value.as_ref())
             .collect();
         if changed.is_empty() {
             return false;
@@ -269,13 +292,17 @@ impl State {
         let Some(resource) = self.resources.get_mut(identity) else {
             return false;
         };
-        let root = kind.root_facet();
         let moves_generation = changed.get(root).is_some_and(|new| {
             let old = resource.facets.get(root);
-            without_metadata(Some(new)) != without_metadata(old)
+            without_metadata(new.as_ref()) != without_metadata(old)
         });
-        resource.facets.extend(changed);
-        if resource.key.api.is_some() {
+        for (facet, value) in changed {
+            match value {
+                Some(value) => resource.facets.insert(facet, value),
+                None => resource.facets.remove(&facet),
+            };
+        }
+        if is_object {
             let document = resource.facets.entry(root.clone()).or_default();
             set_metadata(document, "resourceVersion", Value::from(number.to_string()));
             if moves_generation {
@@ -337,12 +364,7 @@ impl State {
                         Ok((kind, resource)) => {
                             let made = Identity::of(&resource.key);
                             if !self.resources.contains_key(&made) && self.may_exist(&resource.key) {
-                                let number = self.count();
-                                let mut resource = resource;
-                                let document = resource.facets.entry(kind.root_facet().clone()).or_default();
-                                born(document, &resource.key, number);
-                                self.resources.insert(made.clone(), resource);
-                                waiting.push_back(made);
+                                waiting.push_back(self.insert_quietly(kind.as_ref(), resource));
                             }
                         }
                         Err(error) => tracing::warn!(%error, "a reaction creates what is no object"),
@@ -359,7 +381,19 @@ impl State {
         resource.key.api.as_ref()?;
         let kind = self.kinds.get(&resource.key.kind)?;
         let observed = resource.observed(kind.as_ref(), &ProviderName::from("memory"));
-        let manifest = kind.document(&observed).expose_json()?;
+        let mut manifest = kind.document(&observed).expose_json()?;
+        // For people it is noise; here it must come through.
+        let managed = resource
+            .facets
+            .get(kind.root_facet())?
+            .at(&["metadata", "managedFields"]);
+        if let Some(managed) = managed.and_then(Value::expose_json)
+            && let Some(metadata) = manifest
+                .get_mut("metadata")
+                .and_then(serde_json::Value::as_object_mut)
+        {
+            metadata.insert("managedFields".to_owned(), managed);
+        }
         Some((kind.clone(), manifest))
     }
 

@@ -25,7 +25,7 @@ pub(crate) fn write(provider: &MemoryProvider, write: &Write) -> Result<Written,
         Action::Set { facet, .. } => (Operation::Set, Some(facet)),
         Action::Delete { .. } => (Operation::Delete, None),
     };
-    let request = state.request(operation, &write.key, facet)?;
+    let request = state.request(operation, Some(&provider.name), &write.key, facet)?;
     let kind = state.kind(&write.key.kind)?;
     let call = Call {
         provider,
@@ -56,7 +56,7 @@ pub(crate) fn preview(provider: &MemoryProvider, write: &Write) -> Result<Previe
         Action::Set { facet, .. } => Some(facet),
         Action::Create { .. } | Action::Delete { .. } => None,
     };
-    state.request(Operation::Preview, &write.key, facet)?;
+    state.request(Operation::Preview, Some(&provider.name), &write.key, facet)?;
     let kind = state.kind(&write.key.kind)?;
     state.must_serve(&write.key)?;
     let current = state
