@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use holdfast_contract::{ApiType, Facet, PolicyId, ProviderName, Registry, ResourceKey, Served, StateStore, Wanted};
 use holdfast_expression::{Context, Random, Value};
-use holdfast_policy::{Parameters, ValidPolicy};
+use holdfast_policy::{Parameters, ValidPolicy, to_expression};
 use time::OffsetDateTime;
 
 use crate::address::Address;
@@ -23,7 +23,6 @@ use crate::plan;
 use crate::preview;
 use crate::providers::{ProviderSettings, Providers};
 use crate::report::{self, Report, Unmet};
-use crate::scope::to_expression;
 use crate::step::{Accepted, Plan};
 
 /// Reads never take more rounds than this: each must find something new to read.

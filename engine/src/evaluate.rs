@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use holdfast_contract as contract;
 use holdfast_expression::{Budget, Context, ErrorKind, Value};
-use holdfast_policy::{Evaluated, EvaluationError, Expression, Place, Template, Tree};
+use holdfast_policy::{Evaluated, EvaluationError, Expression, Place, Template, Tree, Truth};
 
 use crate::scope::Roots;
 
@@ -79,15 +79,12 @@ impl Evaluator<'_> {
         }
     }
 
-    /// The value of a condition.
+    /// Whether a condition holds.
     pub fn condition(&self, expression: &Expression, roots: &Roots) -> Result<bool, NoAnswer> {
-        match self.value(expression, roots)? {
-            Value::Bool(value) => Ok(value),
-            Value::Sensitive(_) => Err(NoAnswer::fault("a condition can't be sensitive", &expression.place)),
-            other => {
-                let message = format!("a condition is true or false; this is {}", other.kind());
-                Err(NoAnswer::fault(message, &expression.place))
-            }
+        match expression.holds(roots, &mut Budget::default(), &self.context).map_err(|error| no_answer(&error))? {
+            Truth::Yes => Ok(true),
+            Truth::No => Ok(false),
+            Truth::Unknown(unknown) => Err(NoAnswer::Waits(unknown.waits_for)),
         }
     }
 
@@ -109,17 +106,27 @@ impl Evaluator<'_> {
         }
     }
 
-    /// The value of a tree, with the place in the policy of each of its parts.
-    pub fn tree(&self, tree: &Tree, roots: &Roots) -> Result<Evaluated, NoAnswer> {
+    /// The document of a tree, with the places that its parts come from; none where it is left out.
+    pub fn tree(&self, tree: &Tree, roots: &Roots) -> Result<Option<Evaluated>, NoAnswer> {
         tree.evaluate(roots, &mut Budget::default(), &self.context).map_err(|error| no_answer(&error))
+    }
+
+    /// The documents of a tree: one, none, or one for each item of a `$forEach` at its root.
+    pub fn documents(&self, tree: &Tree, roots: &Roots) -> Result<Vec<Evaluated>, NoAnswer> {
+        let result = tree.evaluate_all(roots, &mut Budget::default(), &self.context);
+        match result.map_err(|error| no_answer(&error))? {
+            (documents, None) => Ok(documents),
+            (_, Some(unknown)) => Err(NoAnswer::Waits(unknown.waits_for)),
+        }
     }
 }
 
 fn no_answer(error: &EvaluationError) -> NoAnswer {
     let place = error.place.clone();
-    match &error.kind {
+    let message = error.error.message.clone();
+    match &error.error.kind {
         ErrorKind::Missing { path } => NoAnswer::Missing { path: path.clone(), place },
-        ErrorKind::Unreadable => NoAnswer::Unreadable { message: error.message.clone(), place },
-        _ => NoAnswer::Fault { message: error.message.clone(), place },
+        ErrorKind::Unreadable => NoAnswer::Unreadable { message, place },
+        _ => NoAnswer::Fault { message, place },
     }
 }

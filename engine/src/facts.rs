@@ -9,13 +9,13 @@ use holdfast_contract::{
     Wanted,
 };
 use holdfast_expression::{ErrorKind, MapKey, Value};
-use holdfast_policy::{Fact, FactSource, Place, ProviderReference, ValidPolicy};
+use holdfast_policy::{Fact, FactSource, Place, ProviderReference, ValidPolicy, to_expression};
 
 use crate::evaluate::{Evaluator, NoAnswer};
 use crate::objects;
 use crate::observe::{Snapshot, observe};
 use crate::providers::{self, Providers};
-use crate::scope::{Roots, failed, missing, to_expression, unreadable};
+use crate::scope::{Roots, failed, missing, unreadable};
 use crate::variables;
 
 /// All facts, as expressions see them.

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use holdfast_contract::{ApiType, Desired, Facet, Kind, Path, ProviderName, Registry, ResourceKey, Served};
+use holdfast_contract::{ApiType, Desired, Facet, Kind, Path, ProviderName, Registry, ResourceKey, Segment, Served};
 use holdfast_expression::Value;
-use holdfast_policy::{Check, Mode, Place, Rule, ValidPolicy, Variant, Verb};
+use holdfast_policy::{Check, Evaluated, Mode, Place, Rule, ValidPolicy, Variant, Verb};
 
 use crate::address::Address;
 use crate::evaluate::{Evaluator, NoAnswer};
@@ -92,8 +92,8 @@ pub struct Resource<'p> {
     pub mode: Mode,
     /// What is desired, by facet.
     pub facets: BTreeMap<Facet, Desired>,
-    /// Where in the policy each desired place comes from.
-    pub origins: BTreeMap<Facet, BTreeMap<Path, Place>>,
+    /// The whole document as declared, with the places that its parts come from.
+    pub declared: Option<Evaluated>,
     /// Places that are written along with another change.
     pub stamps: BTreeMap<Facet, Vec<Path>>,
     /// The tags by which it is known to be ours, where its name alone doesn't tell.
@@ -113,6 +113,16 @@ impl Resource<'_> {
     #[must_use]
     pub fn verb(&self) -> Verb {
         self.variant.map_or(Verb::Check, |variant| variant.verb)
+    }
+
+    /// Where in the policy a place of one of its facets comes from.
+    #[must_use]
+    pub fn origin(&self, facet: &Facet, path: &Path) -> Option<&Place> {
+        let whole = match &self.kind {
+            Some(kind) if facet == kind.root_facet() => path.clone(),
+            _ => Path::from([vec![Segment::Key(facet.to_string())], path.segments().to_vec()].concat()),
+        };
+        Some(self.declared.as_ref()?.origin(&whole))
     }
 
     /// Where its rule stands.

@@ -7,7 +7,7 @@ use holdfast_contract::{
     Write,
 };
 use holdfast_expression::Value;
-use holdfast_policy::{Allowance, Limits, Mode, OnConflict, Verb};
+use holdfast_policy::{Allowance, Limits, Mode, OnConflict, Verb, to_expression};
 
 use crate::address::Address;
 use crate::diff::{Comparisons, Differing, FacetComparison};
@@ -16,7 +16,6 @@ use crate::graph::{Naming, Resource, ResourceGraph, State, is_unserved};
 use crate::ledger::Ledger;
 use crate::observe::Snapshot;
 use crate::phase::{Event, IllegalTransition, Phase};
-use crate::scope::to_expression;
 use crate::step::{Accepted, FacetChange, Mint, Plan, PlannedResource, Step, StepVerb};
 
 mod guards;
@@ -535,17 +534,10 @@ impl Judge<'_, '_> {
     }
 
     fn change(&self, facet: &Facet, differences: Vec<Difference>, fidelity: Fidelity) -> FacetChange {
-        let origins = self.resource.origins.get(facet);
         let differences = differences
             .into_iter()
             .map(|difference| {
-                // The nearest place above, as a list is often written as a whole.
-                let mut path = Some(difference.path.clone());
-                let mut place = None;
-                while let (Some(at), None, Some(origins)) = (&path, &place, origins) {
-                    place = origins.get(at).cloned();
-                    path = at.parent();
-                }
+                let place = self.resource.origin(facet, &difference.path).cloned();
                 (difference, place)
             })
             .collect();

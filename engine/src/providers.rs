@@ -76,7 +76,7 @@ fn evaluated(
     roots: &Roots,
 ) -> Result<ProviderSettings, NoAnswer> {
     let known = |tree: &Tree| {
-        let value = evaluator.tree(tree, roots)?.value;
+        let value = evaluator.tree(tree, roots)?.map_or_else(Value::map, |evaluated| evaluated.value);
         let waits = value.waits_for();
         if waits.is_empty() { Ok(value) } else { Err(NoAnswer::Waits(waits)) }
     };

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use holdfast_contract as contract;
-use holdfast_expression::{Error, ErrorKind, MapKey, Scope, Span, Value};
+use holdfast_expression::{Error, ErrorKind, Scope, Span, Value};
 
 /// The roots, shared between all expressions of one pass; `each` and `self` are added for a moment.
 #[derive(Clone, Debug, Default)]
@@ -35,32 +34,6 @@ impl Scope for Roots {
     }
 }
 
-/// A document as expressions see it: sensitive parts tainted, nulls absent.
-#[must_use]
-pub fn to_expression(value: &contract::Value) -> Value {
-    match value {
-        contract::Value::Null => Value::Null,
-        contract::Value::Bool(value) => Value::Bool(*value),
-        contract::Value::Number(number) => match number.as_i64() {
-            Some(int) => Value::Int(int),
-            None => Value::Double(number.as_f64().unwrap_or_default()),
-        },
-        contract::Value::String(text) => Value::from(text.as_str()),
-        contract::Value::List(items) => Value::list(items.iter().map(to_expression)),
-        contract::Value::Map(entries) => Value::map(
-            entries
-                .iter()
-                .filter(|(_, value)| **value != contract::Value::Null)
-                .map(|(key, value)| (MapKey::from(key.as_str()), to_expression(value))),
-        ),
-        contract::Value::Unknown(unknown) => {
-            let value = Value::unknown(unknown.waits_for.iter().cloned());
-            if unknown.sensitive { Value::sensitive(value) } else { value }
-        }
-        contract::Value::Sensitive(sealed) => Value::sensitive(to_expression(sealed.expose())),
-    }
-}
-
 /// A value whose use is an error: it could not be read.
 #[must_use]
 pub fn unreadable(what: &str, why: &impl ToString) -> Value {
@@ -77,24 +50,4 @@ pub fn failed(kind: ErrorKind, message: String) -> Value {
 #[must_use]
 pub fn missing(path: &str) -> Value {
     failed(ErrorKind::Missing { path: path.to_owned() }, format!("`{path}` isn't there"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn observed_nulls_are_absent_and_integers_are_ints() {
-        let value = to_expression(&contract::Value::from_json(json!({"a": null, "b": 1, "c": 1.5})));
-        assert!(value.field("a").is_none());
-        assert_eq!(value.field("b"), Some(&Value::Int(1)));
-        assert_eq!(value.field("c"), Some(&Value::Double(1.5)));
-    }
-
-    #[test]
-    fn secrets_stay_tainted() {
-        let value = to_expression(&contract::Value::from("hunter2").sealed());
-        assert!(!format!("{value:?}").contains("hunter2"));
-    }
 }

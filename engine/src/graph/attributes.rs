@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use holdfast_contract::Observation;
 use holdfast_expression::{MapKey, Value};
-use holdfast_policy::ValidPolicy;
+use holdfast_policy::{ValidPolicy, to_expression};
 
 use super::{Input, Naming, Resource, ResourceGraph, State};
 use crate::phase::Phase;
-use crate::scope::{missing, to_expression};
+use crate::scope::missing;
 
 /// Before anything is known: every rule waits for itself.
 pub(super) fn unknown(policy: &ValidPolicy) -> BTreeMap<String, Value> {

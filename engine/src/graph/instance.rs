@@ -8,7 +8,7 @@ use holdfast_contract::{
     ApiType, Desired, Facet, Kind, KindName, Locator, Mark, NotLocated, Path, ResourceKey, Segment, Served,
 };
 use holdfast_expression::{MapKey, Value};
-use holdfast_policy::{Mode, Name, PathQuery, Place, Rule, Tree, Variant, Verb, lay_under, two_cases_hold};
+use holdfast_policy::{Evaluated, Mode, Name, PathQuery, Rule, Tree, Variant, Verb, lay_under, two_cases_hold, to_expression};
 
 use super::naming::{self, Generated, Naming, SearchFault};
 use super::{CheckOnly, Input, Resource, ResourceGraph, State};
@@ -16,7 +16,7 @@ use crate::address::Address;
 use crate::evaluate::NoAnswer;
 use crate::objects;
 use crate::providers::{self, ProviderSettings};
-use crate::scope::{Roots, to_expression};
+use crate::scope::Roots;
 
 /// Builds the resources of one rule.
 pub(super) struct Builder<'b, 'p> {
@@ -26,9 +26,6 @@ pub(super) struct Builder<'b, 'p> {
     pub(super) served: &'b BTreeMap<ApiType, Served>,
     pub(super) previous: Option<&'b ResourceGraph<'p>>,
 }
-
-/// One desired document, with the place of each of its parts.
-type Part = (contract::Value, BTreeMap<Path, Place>);
 
 impl<'p> Builder<'_, 'p> {
     pub(super) fn build(&self, graph: &mut ResourceGraph<'p>) {
@@ -202,14 +199,10 @@ impl<'p> Builder<'_, 'p> {
         let own = Value::map(attributes.into_iter().map(|(name, value)| (MapKey::from(name), value)));
         let inner = roots.with("self", own);
         match self.laid_out(variant, &inner, &named.kind.name().clone()) {
-            Ok(parts) => {
-                let mut whole = (contract::Value::map(), BTreeMap::new());
-                for (value, origins) in parts {
-                    whole.0 = lay_under(&whole.0, value);
-                    whole.1.extend(origins);
-                }
-                self.desire(&mut resource, named.kind, whole);
-            }
+            Ok(parts) => match parts.into_iter().reduce(|whole, part| lay_under(part, &whole)) {
+                Some(whole) => self.desire(&mut resource, named.kind, whole),
+                None => resource.wanted = self.wanted(&resource, named.kind, variant),
+            },
             Err(no) if resource.state == State::Active => resource.state = State::Open(no),
             Err(_) => {}
         }
@@ -229,7 +222,8 @@ impl<'p> Builder<'_, 'p> {
         name: &Name,
     ) -> Result<BTreeMap<String, String>, NoAnswer> {
         if let Some(adopt) = &variant.adopt {
-            let value = self.input.evaluator.tree(&adopt.tree, roots)?.value;
+            let value = self.input.evaluator.tree(&adopt.tree, roots)?;
+            let value = value.map_or_else(contract::Value::map, |evaluated| evaluated.value);
             let entries = value.as_map().cloned().unwrap_or_default();
             let mut identity = BTreeMap::new();
             for (key, value) in entries {
@@ -332,20 +326,20 @@ impl<'p> Builder<'_, 'p> {
         roots: &Roots,
         variant: &'p Variant,
         named: &Named<'_>,
-        (mut document, origins): Part,
+        mut document: Evaluated,
         many: bool,
     ) -> Resource<'p> {
-        let address = if many { address.object(objects::label(&document)) } else { address.clone() };
+        let address = if many { address.object(objects::label(&document.value)) } else { address.clone() };
         let mut resource = self.resource(&address, roots, Some(variant), State::Active);
-        resource.what = objects::what(&document).unwrap_or_else(|| resource.what.clone());
-        match self.locate(named, None, &document) {
+        resource.what = objects::what(&document.value).unwrap_or_else(|| resource.what.clone());
+        match self.locate(named, None, &document.value) {
             Ok(key) => {
-                objects::place(&mut document, &key);
+                objects::place(&mut document.value, &key);
                 resource.key = Some(key);
             }
             Err(state) => resource.state = state,
         }
-        self.desire(&mut resource, named.kind, (document, origins));
+        self.desire(&mut resource, named.kind, document);
         resource
     }
 
@@ -378,67 +372,46 @@ impl<'p> Builder<'_, 'p> {
     }
 
     /// The variant's documents, each with the kind's defaults under it.
-    fn laid_out(&self, variant: &'p Variant, roots: &Roots, kind: &KindName) -> Result<Vec<Part>, NoAnswer> {
+    fn laid_out(&self, variant: &'p Variant, roots: &Roots, kind: &KindName) -> Result<Vec<Evaluated>, NoAnswer> {
         let evaluator = self.input.evaluator;
         let default = match self.input.policy.defaults.get(kind) {
-            Some(tree) => Some(evaluator.tree(tree, roots)?),
+            Some(tree) => evaluator.tree(tree, roots)?,
             None => None,
         };
         let mut parts = Vec::new();
         for document in &variant.documents {
-            let evaluated = evaluator.tree(&document.tree, roots)?;
-            match evaluated.value {
-                contract::Value::List(items) => {
-                    for (index, item) in items.into_iter().enumerate() {
-                        let root = Path::root().index(index);
-                        let origins = evaluated.origins.iter().filter(|(path, _)| path.starts_with(&root));
-                        let origins = origins.map(|(path, place)| (under(path, 1), place.clone())).collect();
-                        parts.push((item, origins));
-                    }
-                }
-                contract::Value::Null => {}
-                value => parts.push((value, evaluated.origins)),
-            }
+            parts.extend(evaluator.documents(&document.tree, roots)?);
         }
         if let Some(default) = default {
-            for (value, origins) in &mut parts {
-                *value = lay_under(&default.value, std::mem::take(value));
-                for (path, place) in &default.origins {
-                    origins.entry(path.clone()).or_insert_with(|| place.clone());
-                }
-            }
+            parts = parts.into_iter().map(|part| lay_under(part, &default)).collect();
         }
-        Ok(parts.into_iter().map(|(value, origins)| (value.without_nulls(), origins)).collect())
+        for part in &mut parts {
+            part.value = std::mem::take(&mut part.value).without_nulls();
+        }
+        Ok(parts)
     }
 
     /// What documents say of their identity, each field by itself, where the whole can't be evaluated.
-    fn identities(&self, variant: &'p Variant, roots: &Roots) -> Vec<Part> {
+    fn identities(&self, variant: &'p Variant, roots: &Roots) -> Vec<Evaluated> {
         let evaluator = self.input.evaluator;
-        let value = |tree: &Tree| evaluator.tree(tree, roots).ok().map(|evaluated| evaluated.value);
+        let default = self.input.policy.defaults.get(&objects::kind());
+        let default = default.and_then(|tree| evaluator.tree(tree, roots).ok()).flatten();
         let mut parts = Vec::new();
         for document in &variant.documents {
-            let field = |tree: &Tree, key: &str| tree.get(key).and_then(value);
-            let trees: Vec<&Tree> = match &document.tree.node {
-                holdfast_policy::TreeNode::List(items) => items.iter().collect(),
-                _ => vec![&document.tree],
-            };
-            for tree in trees {
-                let metadata = tree.get("metadata");
-                let mut identity = contract::Value::map();
-                let Some(entries) = identity.as_map_mut() else { continue };
-                for key in ["apiVersion", "kind"] {
-                    entries.extend(field(tree, key).map(|value| (key.to_owned(), value)));
-                }
-                let named = ["name", "namespace"]
-                    .into_iter()
-                    .filter_map(|key| Some((key, field(metadata?, key)?)))
-                    .collect::<contract::Value>();
-                entries.insert("metadata".to_owned(), named);
-                if let Some(default) = self.input.policy.defaults.get(&objects::kind()).and_then(value) {
-                    identity = lay_under(&default, identity);
-                }
-                parts.push((identity, BTreeMap::new()));
+            let field = |tree: &Tree, key: &str| evaluator.tree(tree.get(key)?, roots).ok().flatten();
+            let mut entries = BTreeMap::new();
+            for key in ["apiVersion", "kind"] {
+                entries.extend(field(&document.tree, key).map(|found| (key.to_owned(), found.value)));
             }
+            let metadata = document.tree.get("metadata");
+            let named = ["name", "namespace"].into_iter().filter_map(|key| Some((key, field(metadata?, key)?.value)));
+            entries.insert("metadata".to_owned(), named.collect());
+            let Ok(Some(mut part)) = evaluator.tree(&Tree::empty(document.tree.place.clone()), roots) else { continue };
+            part.value = contract::Value::Map(entries);
+            parts.push(match &default {
+                Some(default) => lay_under(part, default),
+                None => part,
+            });
         }
         parts
     }
@@ -463,9 +436,10 @@ impl<'p> Builder<'_, 'p> {
     }
 
     /// Splits a whole document into facets, and finds the special places in each.
-    fn desire(&self, resource: &mut Resource<'p>, kind: &Arc<dyn Kind>, (document, origins): Part) {
+    fn desire(&self, resource: &mut Resource<'p>, kind: &Arc<dyn Kind>, declared: Evaluated) {
         let Some(variant) = resource.variant else { return };
         let mark = Mark { policy: self.input.mark.to_owned(), identity: resource.identity.clone() };
+        let document = declared.value.clone();
         let whole = if variant.verb == Verb::Ensure { kind.mark(document, &mark) } else { document };
         let initial = places(kind, &variant.initial, &whole);
         let exact = places(kind, &variant.exact, &whole);
@@ -476,10 +450,7 @@ impl<'p> Builder<'_, 'p> {
             resource.facets.insert(facet, desired);
         }
         self.stamp(resource, kind, variant);
-        for (path, place) in origins {
-            let (facet, path) = split_path(kind, &path);
-            resource.origins.entry(facet).or_default().insert(path, place);
-        }
+        resource.declared = Some(declared);
         resource.wanted = self.wanted(resource, kind, variant);
     }
 
@@ -545,7 +516,7 @@ impl<'p> Builder<'_, 'p> {
             naming: Naming::Known,
             mode,
             facets: BTreeMap::new(),
-            origins: BTreeMap::new(),
+            declared: None,
             stamps: BTreeMap::new(),
             identity: BTreeMap::new(),
             needs: BTreeSet::new(),

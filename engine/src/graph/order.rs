@@ -78,12 +78,11 @@ fn needs(
     let no_records = BTreeSet::new();
     let recorded = index.recorded_by.get(&resource.address.rule).unwrap_or(&no_records);
     let targets = |reference: &Reference| -> Vec<Address> {
-        let Some(rule) = reference.path.first().filter(|_| reference.root == "rules") else { return Vec::new() };
-        if recorded.contains(rule) || *rule == resource.address.rule {
+        let Some(rule) = reference.step(0).filter(|_| reference.root == "rules") else { return Vec::new() };
+        if recorded.contains(rule) || rule == resource.address.rule {
             return Vec::new();
         }
-        let literal = reference.path.get(1).map(String::as_str);
-        let all = index.targets(rule, literal);
+        let all = index.targets(rule, reference.step(1));
         if all.len() > 1 { index.targets(rule, own_key) } else { all }
     };
     let (Some(variant), Some(kind)) = (resource.variant, &resource.kind) else { return (needs, facet_needs) };

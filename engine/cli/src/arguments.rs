@@ -1,0 +1,218 @@
+//! What a person can say on the command line.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Keep a cluster and its backup buckets as a policy says.
+#[derive(Debug, Parser)]
+#[command(name = "holdfast", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Show colours.
+    #[arg(long, value_enum, default_value_t = Colour::Auto, global = true)]
+    colour: Colour,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Colour {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what would change, and write nothing.
+    Plan(Plan),
+    /// Bring the world to what the policies say.
+    Apply(Apply),
+    /// Show all that is wrong with policies; never touches the network.
+    Validate(Validate),
+    /// Print the JSON schema of policies, for editors.
+    Schema,
+    /// Explain a part of holdfast.
+    Explain(Explain),
+}
+
+/// Which policies, and with which values.
+#[derive(Args, Debug)]
+pub(crate) struct Selection {
+    /// Policy files, folders that hold them, or `-` for standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+
+    /// Give a parameter a value: NAME=VALUE, read by the parameter's type.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<String>,
+
+    /// Take parameters' values from a YAML file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) values: Vec<PathBuf>,
+}
+
+/// Which world.
+#[derive(Args, Debug)]
+pub(crate) struct Where {
+    /// Use an in-memory world in place of a cluster and a cloud, kept in STATE if that is named.
+    ///
+    /// It starts with what the policy folder's sandbox.yaml holds.
+    #[arg(long, value_name = "STATE", num_args = 0..=1, require_equals = true, conflicts_with_all = ["context", "kubeconfig"])]
+    pub(crate) sandbox: Option<Option<PathBuf>>,
+
+    /// The context of the kubeconfig.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+
+    /// The kubeconfig file; else KUBECONFIG, ~/.kube/config, or the pod's own account.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// The namespace of ledgers and leases.
+    #[arg(long, value_name = "NAMESPACE", default_value = "holdfast-system")]
+    pub(crate) state_namespace: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) world: Where,
+    /// How to print it.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+    /// Exit with 2 if something would change or doesn't hold.
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+    /// One line for each resource, without its fields.
+    #[arg(long)]
+    pub(crate) summary: bool,
+    /// Give up after this time: 90s, 5m, 1h.
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Apply {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) world: Where,
+    /// How to print the result.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+    /// Don't ask.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Don't wait until what was written is ready.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Stop waiting after this time: 90s, 5m, 1h.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Validate {
+    /// Policy files, folders that hold them, or `-` for standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// How to print it.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// What to explain.
+    #[arg(value_enum)]
+    pub(crate) topic: Topic,
+}
+
+/// What can be explained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Topic {
+    /// The state machine of a resource.
+    States,
+    /// The codes of diagnostics.
+    Codes,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// For programs; the form is stable.
+    Json,
+}
+
+impl Arguments {
+    /// Whether text is coloured.
+    pub(crate) fn colour(&self) -> bool {
+        match self.colour {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        }
+    }
+
+    /// Starts the log on standard error: warnings, or what `RUST_LOG` says.
+    pub(crate) fn start_log() {
+        use tracing_subscriber::EnvFilter;
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr).init();
+    }
+}
+
+/// `90s`, `5m`, `1h`, or a combination of them.
+fn duration(text: &str) -> Result<Duration, String> {
+    let fault = || format!("`{text}` is no time; write it like 90s, 5m or 1h30m");
+    let mut seconds: u64 = 0;
+    let mut digits = String::new();
+    for c in text.chars() {
+        let unit = match c {
+            '0'..='9' => {
+                digits.push(c);
+                continue;
+            }
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            _ => return Err(fault()),
+        };
+        let count: u64 = digits.parse().map_err(|_| fault())?;
+        let part = count.checked_mul(unit).ok_or_else(fault)?;
+        seconds = seconds.checked_add(part).ok_or_else(fault)?;
+        digits.clear();
+    }
+    if digits.is_empty() && !text.is_empty() { Ok(Duration::from_secs(seconds)) } else { Err(fault()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_numbers_with_units() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert!(duration("90").is_err());
+        assert!(duration("").is_err());
+        assert!(duration("99999999999999999999h").is_err());
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+}

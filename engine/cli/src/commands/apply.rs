@@ -1,0 +1,142 @@
+//! `holdfast apply`: bring the world to what the policies say.
+
+use std::sync::Mutex;
+
+use holdfast_contract::Holder;
+use holdfast_engine::report::{Style, TextOptions, apply_text, plan_text};
+use holdfast_engine::step::StepVerb;
+use holdfast_engine::{ApplyOptions, Engine, Progress, Report, Stop};
+
+use super::{Exit, json};
+use crate::arguments::{Apply, Output};
+use crate::interrupt;
+use crate::policies::{self, Chosen};
+use crate::printer::Printer;
+use crate::world;
+
+pub(crate) async fn run(arguments: Apply, printer: Printer) -> Exit {
+    let chosen = match policies::choose(&arguments.selection, &world::registry(&arguments.world), printer) {
+        Ok(chosen) => chosen,
+        Err(exit) => return exit,
+    };
+    let stop = Stop::default();
+    interrupt::listen(&stop, printer);
+    let mut worst = Exit::Done;
+    let mut reports = Vec::new();
+    for one in chosen {
+        let engine = match world::engine(&arguments.world, one.folder.as_deref()).await {
+            Ok(engine) => engine,
+            Err(error) => {
+                printer.error(&error);
+                return Exit::Failed;
+            }
+        };
+        match apply(&arguments, &engine, &one, &stop, printer).await {
+            Ok(Some(report)) => {
+                if !report.is_converged() {
+                    worst = worst.max(Exit::Pending);
+                }
+                reports.push(report);
+            }
+            Ok(None) => worst = worst.max(Exit::Failed),
+            Err(message) => {
+                printer.error(&format!("{}: {message}", one.policy.id.name));
+                worst = worst.max(Exit::Failed);
+            }
+        }
+        if stop.is_stopped() {
+            break;
+        }
+    }
+    match arguments.output {
+        Output::Text => worst,
+        Output::Json => worst.max(json(&reports, printer)),
+    }
+}
+
+/// Applies one policy; none: the person said no.
+async fn apply(
+    arguments: &Apply,
+    engine: &Engine,
+    chosen: &Chosen,
+    stop: &Stop,
+    printer: Printer,
+) -> Result<Option<Report>, String> {
+    let Chosen { policy, parameters, .. } = chosen;
+    let text = TextOptions { colour: printer.colour(), summary: false };
+    // Nothing in a sandbox is anybody's, so nobody is asked.
+    if !arguments.yes && arguments.world.sandbox.is_none() {
+        if !printer.can_ask() {
+            return Err("apply changes things: look at `holdfast plan`, then say --yes".to_owned());
+        }
+        let report = engine.plan(policy, parameters).await.map_err(|error| error.to_string())?;
+        printer.answer(&plan_text(&report, text));
+        if !report.unmet.is_empty() || report.is_converged() {
+            return Ok(Some(report));
+        }
+        if !printer.ask("\nDo this? Only `yes` does it:") {
+            printer.answer("Nothing was written.\n");
+            return Ok(None);
+        }
+    }
+    let options = ApplyOptions {
+        holder: Holder(holder()),
+        timeout: arguments.timeout,
+        wait: !arguments.no_wait,
+        stop: stop.clone(),
+    };
+    let shown = Mutex::new(false);
+    let watcher = |progress: Progress<'_>| {
+        if arguments.output == Output::Text {
+            for line in lines(&progress, text) {
+                printer.answer(&format!("{line}\n"));
+            }
+            if let Ok(mut shown) = shown.lock() {
+                *shown = true;
+            }
+        }
+    };
+    let report = engine.apply(policy, parameters, &options, &watcher).await.map_err(|error| error.to_string())?;
+    if arguments.output == Output::Text {
+        let gap = if shown.lock().is_ok_and(|shown| *shown) { "\n" } else { "" };
+        printer.answer(&format!("{gap}{}", apply_text(&report, text)));
+    }
+    Ok(Some(report))
+}
+
+/// Progress in lines: what was written, and what is waited for.
+fn lines(progress: &Progress<'_>, text: TextOptions) -> Vec<String> {
+    match progress {
+        Progress::Named(address, name) => {
+            vec![format!("  {} {address} is named {name}", text.paint(Style::Dim, "·"))]
+        }
+        Progress::Written(outcome, what) => {
+            let facet = outcome.facet.as_ref().filter(|facet| facet.as_str() != "object");
+            let what = facet.map_or_else(|| (*what).to_owned(), |facet| format!("{what}  {facet}"));
+            match &outcome.result {
+                Ok(_) => {
+                    let (symbol, style, word) = match outcome.verb {
+                        StepVerb::Create => ("+", Style::Added, "created"),
+                        StepVerb::Update => ("~", Style::Changed, "changed"),
+                        StepVerb::Delete => ("-", Style::Removed, "deleted"),
+                    };
+                    vec![format!("  {} {what} {word}", text.paint(style, symbol))]
+                }
+                Err(error) => vec![format!("  {} {what}: {error}", text.paint(Style::Removed, "!"))],
+            }
+        }
+        Progress::Waiting(waiting) => waiting
+            .iter()
+            .map(|(address, why)| format!("  {} {address}: {why}", text.paint(Style::Waiting, "…")))
+            .collect(),
+    }
+}
+
+/// Who applies: unique to this run, and telling for whoever is refused because of it.
+fn holder() -> String {
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let host = host.trim();
+    let host = if host.is_empty() { "unknown host" } else { host };
+    let id: String = uuid::Uuid::new_v4().simple().to_string().chars().take(8).collect();
+    format!("holdfast apply on {host}, process {}, run {id}", std::process::id())
+}

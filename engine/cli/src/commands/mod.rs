@@ -1,0 +1,65 @@
+//! The commands, one file each.
+
+mod apply;
+mod explain;
+mod plan;
+mod schema;
+mod validate;
+
+use std::process::ExitCode;
+
+use holdfast_engine::Report;
+use serde_json::json;
+
+use crate::arguments::{Arguments, Command};
+use crate::printer::Printer;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exit {
+    /// Done, or nothing to change.
+    Done,
+    /// Changes are pending, or something doesn't hold.
+    Pending,
+    /// A policy is invalid.
+    Invalid,
+    /// It could not be done.
+    Failed,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Pending => 2,
+            Exit::Invalid => 3,
+        })
+    }
+}
+
+/// Runs what was asked for.
+pub(crate) async fn run(arguments: Arguments, printer: Printer) -> Exit {
+    match arguments.command {
+        Command::Plan(arguments) => plan::run(arguments, printer).await,
+        Command::Apply(arguments) => apply::run(arguments, printer).await,
+        Command::Validate(arguments) => validate::run(&arguments, printer),
+        Command::Schema => schema::run(printer),
+        Command::Explain(arguments) => explain::run(arguments.topic, printer),
+    }
+}
+
+/// Reports as one JSON document.
+fn json(reports: &[Report], printer: Printer) -> Exit {
+    let document = json!({ "formatVersion": holdfast_engine::report::FORMAT_VERSION, "reports": reports });
+    match serde_json::to_string_pretty(&document) {
+        Ok(text) => {
+            printer.answer(&format!("{text}\n"));
+            Exit::Done
+        }
+        Err(error) => {
+            printer.error(&format!("the report can't be written as JSON: {error}"));
+            Exit::Failed
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Which world the policies act on: a cluster and a cloud, or the sandbox.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use holdfast_contract::{Registry, StateStore};
+use holdfast_engine::Engine;
+use holdfast_kubernetes::KubernetesFactory;
+use holdfast_memory::World;
+use holdfast_s3::S3Factory;
+
+use crate::arguments::Where;
+
+/// All providers that this version has. A new one is a new folder and a line here.
+pub(crate) fn registry(world: &Where) -> Registry {
+    let kubernetes = KubernetesFactory::new(world.kubeconfig.clone(), world.context.clone());
+    Registry::default().with(Arc::new(kubernetes)).with(Arc::new(S3Factory::new()))
+}
+
+/// The same, where no world is reached.
+pub(crate) fn offline() -> Registry {
+    Registry::default().with(Arc::new(KubernetesFactory::new(None, None))).with(Arc::new(S3Factory::new()))
+}
+
+/// The engine for the policy whose folder is `folder`.
+pub(crate) async fn engine(world: &Where, folder: Option<&Path>) -> Result<Engine, String> {
+    match &world.sandbox {
+        Some(state) => sandbox(state.as_deref(), folder),
+        None => real(world).await,
+    }
+}
+
+async fn real(world: &Where) -> Result<Engine, String> {
+    let factory = KubernetesFactory::new(world.kubeconfig.clone(), world.context.clone());
+    let state = factory.state(&world.state_namespace).await.map_err(|error| error.to_string())?;
+    Ok(Engine { registry: registry(world), state: Arc::new(state) })
+}
+
+fn sandbox(state: Option<&Path>, folder: Option<&Path>) -> Result<Engine, String> {
+    let real = offline();
+    let world = World::new(&real);
+    if let Some(path) = folder.map(|folder| folder.join("sandbox.yaml")).filter(|path| path.exists()) {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{name} can't be read: {error}"))?;
+        world.load_sandbox(&text, &name).map_err(|error| error.to_string())?;
+    }
+    if let Some(path) = state {
+        world.keep_in(path).map_err(|error| error.to_string())?;
+    }
+    let registry = world.registry(&real);
+    let store: Arc<dyn StateStore> = Arc::new(world);
+    Ok(Engine { registry, state: store })
+}
