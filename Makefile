@@ -1,0 +1,49 @@
+# Every command that a person runs, by name. `make` alone lists them.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# What is installed for the checks lies outside the work tree, one folder for each version.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/holdfast
+CARGO_DENY_VERSION := 0.18.3
+# One that is on the PATH is good enough.
+CARGO_DENY := $(or $(shell command -v cargo-deny 2>/dev/null),$(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the release binary, target/release/holdfast
+	cargo build --release --package holdfast
+
+.PHONY: fmt
+fmt: ## Format the code
+	cargo fmt --all
+
+.PHONY: lint
+lint: $(CARGO_DENY) ## Check format, lints, docs, licences and dependencies
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	$(CARGO_DENY) --workspace check bans licenses sources
+
+.PHONY: setup
+setup: ## Install the servers that the tests run against, once
+	@tests/testbed/setup
+
+.PHONY: test
+test: setup ## Run all tests, against real servers too
+	cargo test --workspace --no-fail-fast
+
+.PHONY: docs
+docs: ## Make the API documentation, and the schema of policies that editors use
+	cargo run --quiet --package holdfast -- schema >docs/policy.schema.json.new
+	mv docs/policy.schema.json.new docs/policy.schema.json
+	cargo doc --workspace --no-deps
+
+$(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny:
+	@echo "lint: installing cargo-deny $(CARGO_DENY_VERSION) into $(CACHE); about 5 minutes on 2 cores, done once"
+	env -u CARGO_TARGET_DIR cargo install --quiet --locked cargo-deny --version $(CARGO_DENY_VERSION) \
+		--root $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)
