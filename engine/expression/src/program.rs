@@ -44,7 +44,7 @@ impl Program {
     ///
     /// All faults that can be found, in the order of their places, and at least one. A fault of syntax is alone.
     pub fn compile(source: &str, environment: &Environment) -> Result<Self, Vec<Error>> {
-        let expression = parser::parse(source).map_err(|error| vec![error])?;
+        let expression = parser::parse(source).map_err(|error| vec![*error])?;
         let mut checker = Checker::new(environment, source);
         let root = checker.value(&expression);
         if !checker.errors.is_empty() {
