@@ -351,7 +351,7 @@ impl Judge<'_, '_> {
         if let Some(why) = kind.cascades(&observed.key)
             && !allows(Allowance::Cascade)
         {
-            return Found::new(Event::Refused, format!("deleting it {why}: that needs `allow: [Delete, Cascade]`"));
+            return Found::new(Event::Refused, format!("{why}: that needs `allow: [Delete, Cascade]`"));
         }
         let mut step = Step { verb: StepVerb::Delete, changes: Vec::new(), stages: Vec::new(), waits: Vec::new() };
         if let Some(gate) = self.gate(Some(observed)) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use holdfast_contract::{
     ApiType, Attributes, Desired, Difference, Facet, FacetState, Implied, Kind, KindName, Locator,
-    NotLocated, Observed, Readiness, ResourceKey, Scope, Served, Shape, Value,
+    Mark, NotLocated, Observed, Readiness, ResourceKey, Scope, Served, Shape, Value,
 };
 
 use crate::compare::{self, Facts};
@@ -18,6 +18,9 @@ pub(crate) const NAME: &str = "kubernetes/Object";
 pub(crate) const OBJECT: &str = "object";
 /// An object's status.
 pub(crate) const STATUS: &str = "status";
+
+/// The label by which a policy finds its own objects again.
+pub(crate) const POLICY_LABEL: &str = "holdfast.dev/policy";
 
 /// What the server sets, and an applied document must not hold. Manifests that were read from a cluster do.
 const SET_BY_SERVER: [&str; 8] = [
@@ -257,6 +260,27 @@ impl Kind for ObjectKind {
             Some(api) => secret::shown(api, whole),
             None => whole,
         }
+    }
+
+    fn found_fact(&self, document: Value) -> Value {
+        match api_of(&document) {
+            Some(api) => secret::shown(&api, document),
+            None => document,
+        }
+    }
+
+    fn mark(&self, mut desired: Value, mark: &Mark) -> Value {
+        if let Some(Value::Map(metadata)) = desired.as_map_mut().and_then(|entries| entries.get_mut("metadata"))
+            && let Value::Map(labels) = metadata.entry("labels".to_owned()).or_insert_with(Value::map)
+        {
+            labels.insert(POLICY_LABEL.to_owned(), Value::from(mark.policy.as_str()));
+        }
+        desired
+    }
+
+    fn marked_by(&self, observed: &Observed) -> Option<String> {
+        let label = self.object_of(observed)?.at(&["metadata", "labels", POLICY_LABEL])?;
+        label.as_str().map(str::to_owned)
     }
 
     fn cascades(&self, key: &ResourceKey) -> Option<&'static str> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use holdfast_contract::{
     ApiType, Attributes, Change, Desired, Difference, Facet, FacetState, Field, Implied, Kind, KindName,
-    Locator, NotLocated, Observed, Path, Readiness, ResourceKey, Scope, Served, Shape, Value,
+    Locator, Mark, NotLocated, Observed, Path, Readiness, ResourceKey, Scope, Served, Shape, Value,
 };
 
 use crate::table::{self, Document, ROOT_FACET, Row};
@@ -265,6 +265,19 @@ impl Kind for BucketKind {
     }
 
     /// Never: a bucket is deleted only when it is empty.
+    /// A bucket's marks are its tags: only a bucket whose name was generated needs them, as its identity.
+    fn mark(&self, mut desired: Value, mark: &Mark) -> Value {
+        if !mark.identity.is_empty()
+            && let Some(entries) = desired.as_map_mut()
+            && let Value::Map(tags) = entries.entry("tags".to_owned()).or_insert_with(Value::map)
+        {
+            for (key, value) in &mark.identity {
+                tags.insert(key.clone(), Value::from(value.as_str()));
+            }
+        }
+        desired
+    }
+
     fn cascades(&self, _key: &ResourceKey) -> Option<&'static str> {
         None
     }
