@@ -15,8 +15,8 @@ use std::fs;
 
 use common::{bucket, object, open, world};
 use holdfast_contract::{
-    Action, ApiType, Desired, Facet, Guard, Kind, Observation, PolicyId, Provider, ProviderError, ResourceKey,
-    Scope, Served, StateStore, Value, Wanted, Write,
+    Action, ApiType, Desired, Facet, Guard, Kind, Observation, PolicyId, Provider, ProviderError,
+    ResourceKey, Scope, Served, StateStore, Value, Wanted, Write,
 };
 use holdfast_kubernetes::ObjectKind;
 use holdfast_memory::World;
@@ -74,16 +74,28 @@ fn definition() -> ResourceKey {
 
 fn request() -> ResourceKey {
     let api_version = "cloudcredential.openshift.io/v1";
-    object(api_version, "CredentialsRequest", Some("openshift-velero"), "velero")
+    object(
+        api_version,
+        "CredentialsRequest",
+        Some("openshift-velero"),
+        "velero",
+    )
 }
 
-async fn create(provider: &dyn Provider, key: &ResourceKey, document: serde_json::Value) -> Result<(), ProviderError> {
+async fn create(
+    provider: &dyn Provider,
+    key: &ResourceKey,
+    document: serde_json::Value,
+) -> Result<(), ProviderError> {
     let document = Value::from_json(document);
     let facets = match key.api {
         Some(_) => ObjectKind::new().split(document),
         None => BucketKind::new().split(document),
     };
-    let facets = facets.into_iter().map(|(facet, value)| (facet, Desired::new(value))).collect();
+    let facets = facets
+        .into_iter()
+        .map(|(facet, value)| (facet, Desired::new(value)))
+        .collect();
     let write = Write {
         key: key.clone(),
         action: Action::Create { facets },
@@ -126,7 +138,10 @@ async fn what_the_sandbox_lists_is_there_and_reacted_on() {
             "s3/Bucket taken",
         ]
     );
-    assert_eq!(status(&world, &deployment()), r#"{"observedGeneration":1,"replicas":1}"#);
+    assert_eq!(
+        status(&world, &deployment()),
+        r#"{"observedGeneration":1,"replicas":1}"#
+    );
     let cluster = world.cluster().await.unwrap();
     assert_eq!(cluster.as_deref(), Some("11111111-2222-3333-4444-555555555555"));
     let edit = |document: &mut Value| {
@@ -134,7 +149,10 @@ async fn what_the_sandbox_lists_is_there_and_reacted_on() {
             "metadata": document.get("metadata").unwrap().expose_json(), "spec": {"replicas": 3}}));
     };
     world.edit(&deployment(), &"object".into(), edit).unwrap();
-    assert_eq!(status(&world, &deployment()), r#"{"observedGeneration":2,"replicas":3}"#);
+    assert_eq!(
+        status(&world, &deployment()),
+        r#"{"observedGeneration":2,"replicas":3}"#
+    );
 }
 
 #[tokio::test]
@@ -148,14 +166,26 @@ async fn a_type_is_served_from_when_its_definition_is_established_until_that_goe
     assert_eq!(served().await[&apis[1]], Served::Yes(Scope::Cluster));
 
     // Without anybody who establishes it, it stays as good as absent.
-    create(provider.as_ref(), &definition(), serde_json::from_str(DEFINITION).unwrap()).await.unwrap();
+    create(
+        provider.as_ref(),
+        &definition(),
+        serde_json::from_str(DEFINITION).unwrap(),
+    )
+    .await
+    .unwrap();
     assert_eq!(served().await[&api], Served::No);
     let error = observe(provider.as_ref(), &request()).await.unwrap_err();
     assert!(matches!(error, ProviderError::NotServed { .. }), "{error}");
 
     world.delete(&definition()).unwrap();
     world.load_sandbox(SANDBOX, "sandbox.yaml").unwrap();
-    create(provider.as_ref(), &definition(), serde_json::from_str(DEFINITION).unwrap()).await.unwrap();
+    create(
+        provider.as_ref(),
+        &definition(),
+        serde_json::from_str(DEFINITION).unwrap(),
+    )
+    .await
+    .unwrap();
     assert_eq!(served().await[&api], Served::Yes(Scope::Namespaced));
     let document = json!({"apiVersion": "cloudcredential.openshift.io/v1", "kind": "CredentialsRequest",
         "metadata": {"name": "velero", "namespace": "openshift-velero"},
@@ -164,7 +194,10 @@ async fn a_type_is_served_from_when_its_definition_is_established_until_that_goe
     assert_eq!(status(&world, &request()), r#"{"provisioned":true}"#);
     let keys = object("v1", "Secret", Some("openshift-velero"), "keys");
     let secret = world.document(&keys).unwrap();
-    assert_eq!(secret.get("data").unwrap().to_string(), r#"{"aws_access_key_id":"(sensitive value)"}"#);
+    assert_eq!(
+        secret.get("data").unwrap().to_string(),
+        r#"{"aws_access_key_id":"(sensitive value)"}"#
+    );
 
     world.delete(&definition()).unwrap();
     assert_eq!(served().await[&api], Served::No);
@@ -178,7 +211,9 @@ async fn an_object_needs_its_namespace_and_goes_with_it() {
     let provider = open(&world, "kubernetes", "kubernetes", None).await;
     let key = object("v1", "ConfigMap", Some("shop"), "settings");
     let document = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": "shop"}});
-    let error = create(provider.as_ref(), &key, document.clone()).await.unwrap_err();
+    let error = create(provider.as_ref(), &key, document.clone())
+        .await
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "ConfigMap shop/settings refused: namespaces \"shop\" not found"
@@ -191,7 +226,10 @@ async fn an_object_needs_its_namespace_and_goes_with_it() {
     let ready = ObjectKind::new().ready(observed.present().unwrap());
     assert_eq!(ready, holdfast_contract::Readiness::Ready);
     world.delete(&namespace).unwrap();
-    assert!(matches!(observe(provider.as_ref(), &key).await, Ok(Observation::Absent)));
+    assert!(matches!(
+        observe(provider.as_ref(), &key).await,
+        Ok(Observation::Absent)
+    ));
 }
 
 #[tokio::test]
@@ -201,11 +239,15 @@ async fn a_buckets_name_is_taken_everywhere_and_an_other_accounts_bucket_is_fore
     let ours = open(&world, "s3", "s3", None).await;
     let theirs = open(&world, "s3", "theirs", Some("999988887777")).await;
     assert_eq!(ours.account().await.unwrap().as_deref(), Some("111122223333"));
-    let error = create(ours.as_ref(), &bucket("taken"), json!({})).await.unwrap_err();
+    let error = create(ours.as_ref(), &bucket("taken"), json!({}))
+        .await
+        .unwrap_err();
     assert!(matches!(error, ProviderError::Foreign { .. }), "{error}");
     let error = observe(ours.as_ref(), &bucket("taken")).await.unwrap_err();
     assert!(matches!(error, ProviderError::Foreign { .. }), "{error}");
-    let error = create(theirs.as_ref(), &bucket("taken"), json!({})).await.unwrap_err();
+    let error = create(theirs.as_ref(), &bucket("taken"), json!({}))
+        .await
+        .unwrap_err();
     assert!(matches!(error, ProviderError::Conflict { .. }), "{error}");
     // It answers with where it lies, whatever region was asked for.
     let seen = observe(theirs.as_ref(), &bucket("taken")).await.unwrap();
@@ -232,7 +274,12 @@ async fn the_state_file_comes_back_as_it_was_and_shows_what_was_edited() {
         create(provider.as_ref(), &key, document).await.unwrap();
         let entries = BTreeMap::from([("bucket".to_owned(), "backups-1".to_owned())]);
         world.save(&policy, &entries, None).await.unwrap();
-        observe(provider.as_ref(), &key).await.unwrap().present().unwrap().clone()
+        observe(provider.as_ref(), &key)
+            .await
+            .unwrap()
+            .present()
+            .unwrap()
+            .clone()
     };
     let text = fs::read_to_string(&path).unwrap();
     insta::assert_snapshot!("state_file", text);
@@ -245,18 +292,38 @@ async fn the_state_file_comes_back_as_it_was_and_shows_what_was_edited() {
     };
     let world = reopened();
     let provider = open(&world, "kubernetes", "kubernetes", None).await;
-    let again = observe(provider.as_ref(), &key).await.unwrap().present().unwrap().clone();
+    let again = observe(provider.as_ref(), &key)
+        .await
+        .unwrap()
+        .present()
+        .unwrap()
+        .clone();
     assert_eq!(again.version, before.version);
     assert_eq!(again.uid, before.uid);
     assert_eq!(again.value(&"object".into()), before.value(&"object".into()));
-    assert_eq!(world.load(&policy).await.unwrap().unwrap().entries["bucket"], "backups-1");
-    assert_eq!(fs::read_to_string(&path).unwrap(), text, "reading leaves it as it is");
+    assert_eq!(
+        world.load(&policy).await.unwrap().unwrap().entries["bucket"],
+        "backups-1"
+    );
+    assert_eq!(
+        fs::read_to_string(&path).unwrap(),
+        text,
+        "reading leaves it as it is"
+    );
 
     fs::write(&path, text.replace("aHVudGVyMg==", "ZHJpZnRlZA==")).unwrap();
     let world = reopened();
     let provider = open(&world, "kubernetes", "kubernetes", None).await;
-    let edited = observe(provider.as_ref(), &key).await.unwrap().present().unwrap().clone();
-    assert_ne!(edited.version, before.version, "a plan made before the edit is stale");
+    let edited = observe(provider.as_ref(), &key)
+        .await
+        .unwrap()
+        .present()
+        .unwrap()
+        .clone();
+    assert_ne!(
+        edited.version, before.version,
+        "a plan made before the edit is stale"
+    );
     assert_eq!(edited.uid, before.uid);
     assert_ne!(edited.value(&"object".into()), before.value(&"object".into()));
 }
@@ -268,11 +335,18 @@ async fn a_state_file_that_was_edited_meanwhile_is_not_written_over() {
     let world = world();
     world.keep_in(&path).unwrap();
     let provider = open(&world, "s3", "s3", None).await;
-    create(provider.as_ref(), &bucket("first"), json!({})).await.unwrap();
+    create(provider.as_ref(), &bucket("first"), json!({}))
+        .await
+        .unwrap();
     fs::write(&path, "buckets: {}\n").unwrap();
-    let error = create(provider.as_ref(), &bucket("second"), json!({})).await.unwrap_err();
+    let error = create(provider.as_ref(), &bucket("second"), json!({}))
+        .await
+        .unwrap_err();
     assert!(matches!(error, ProviderError::Unavailable { .. }), "{error}");
-    assert!(error.to_string().contains("was edited while it was in use"), "{error}");
+    assert!(
+        error.to_string().contains("was edited while it was in use"),
+        "{error}"
+    );
     assert_eq!(fs::read_to_string(&path).unwrap(), "buckets: {}\n");
 }
 
@@ -285,9 +359,15 @@ async fn the_state_file_is_its_owners_only() {
     let world = world();
     world.keep_in(&path).unwrap();
     let provider = open(&world, "s3", "s3", None).await;
-    create(provider.as_ref(), &bucket("first"), json!({})).await.unwrap();
+    create(provider.as_ref(), &bucket("first"), json!({}))
+        .await
+        .unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "nothing is left beside it"
+    );
 }
 
 #[test]
@@ -297,7 +377,10 @@ fn a_fault_in_the_file_is_named_with_its_place() {
     let cases = [
         ("objects:\n  - {apiVersion: v1", "2:5: "),
         ("objects: []\nbukets: {}\n", "2:1: unknown field `bukets`"),
-        ("objects:\n  - apiVersion: v1\n    kind: Secret\n", "2:5: an object needs `metadata.name`"),
+        (
+            "objects:\n  - apiVersion: v1\n    kind: Secret\n",
+            "2:5: an object needs `metadata.name`",
+        ),
         (
             "objects:\n  - { apiVersion: v1, kind: Namespace, metadata: { name: a } }\n  - { apiVersion: v1, kind: Namespace, metadata: { name: a } }\n",
             "3:5: this object is listed twice",
@@ -306,15 +389,24 @@ fn a_fault_in_the_file_is_named_with_its_place() {
             "objects:\n  - { apiVersion: v1, kind: Secret, metadata: { name: a } }\n",
             "2:5: a Secret needs `metadata.namespace`",
         ),
-        ("buckets:\n  backups: { tag: { a: b } }\n", "2:12: `tag` is no facet of s3/Bucket"),
-        ("buckets:\n  backups: { content: many }\n", "2:12: `content` is the number of objects in it"),
+        (
+            "buckets:\n  backups: { tag: { a: b } }\n",
+            "2:12: `tag` is no facet of s3/Bucket",
+        ),
+        (
+            "buckets:\n  backups: { content: many }\n",
+            "2:12: `content` is the number of objects in it",
+        ),
         ("buckets:\n  a: {}\n  a: {}\n", "3:3: "),
     ];
     for (text, expected) in cases {
         fs::write(&path, text).unwrap();
         let error = world().keep_in(&path).unwrap_err().to_string();
         let expected = format!("{}:{expected}", path.display());
-        assert!(error.starts_with(&expected), "{error}\nshould start with\n{expected}");
+        assert!(
+            error.starts_with(&expected),
+            "{error}\nshould start with\n{expected}"
+        );
     }
 }
 
