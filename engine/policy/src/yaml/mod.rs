@@ -11,7 +11,7 @@ use holdfast_contract::Value;
 use crate::anchor::{Anchor, Style};
 use crate::place::{Place, Source};
 
-pub(crate) use parse::{Parsed, parse};
+pub(crate) use parse::{MAX_BYTES, Parsed, parse};
 
 /// A node of a document.
 #[derive(Clone, Debug)]

@@ -1,0 +1,377 @@
+//! Expressions, templates and trees: from text to what can be evaluated.
+
+use std::collections::BTreeSet;
+
+use holdfast_contract::Value;
+use holdfast_expression::{Environment, Error, ErrorKind, Program, Span, closing_brace};
+
+use super::fields::{text, wrong_type};
+use crate::anchor::Anchor;
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::json_path::PathQuery;
+use crate::model::{Entry, Expression, Part, Template, Tree, TreeNode};
+use crate::place::Place;
+use crate::yaml::{Data, Key, Node};
+
+/// Compiles the bare expression at `node`, the value of `key`.
+pub(super) fn expression(
+    node: &Node,
+    key: &str,
+    environment: &Environment,
+    faults: &mut Diagnostics,
+) -> Option<Expression> {
+    let source = match &node.data {
+        Data::Text(text, _) => text.as_str(),
+        Data::Bool(true) => "true",
+        Data::Bool(false) => "false",
+        Data::Broken => return None,
+        _ => return wrong_type(node, key, "an expression", faults),
+    };
+    if source.trim_start().starts_with("${") {
+        let place = node.anchor().place(Span::new(0, source.len()));
+        let message = format!("`{key}` is an expression by itself");
+        let bare = source
+            .trim()
+            .trim_start_matches("${")
+            .trim_end_matches('}')
+            .trim();
+        let fault = Diagnostic::error(Code::TemplateInExpression, place, message);
+        faults.push(fault.with_hint(format!("write it without braces: {bare}")));
+        return None;
+    }
+    if let Some(at) = source.find("${") {
+        let place = node.anchor().place(Span::new(at, at.saturating_add(2)));
+        let message = format!("`{key}` is an expression by itself; it has no `${{`");
+        let fault = Diagnostic::error(Code::TemplateInExpression, place, message);
+        faults.push(fault.with_hint("use the name as it is, or join texts with `+`"));
+        return None;
+    }
+    compile(source, node.anchor(), node.place.clone(), environment, faults)
+}
+
+/// Compiles `source`, which stands at `anchor`.
+pub(super) fn compile(
+    source: &str,
+    anchor: Anchor,
+    place: Place,
+    environment: &Environment,
+    faults: &mut Diagnostics,
+) -> Option<Expression> {
+    match Program::compile(source, environment) {
+        Ok(program) => Some(Expression {
+            program,
+            place,
+            anchor,
+        }),
+        Err(errors) => {
+            for error in errors {
+                faults.push(expression_fault(&error, anchor.place(error.span)));
+            }
+            None
+        }
+    }
+}
+
+/// A fault of an expression, as one of the policy.
+pub(crate) fn expression_fault(error: &Error, place: Place) -> Diagnostic {
+    let code = match error.kind {
+        ErrorKind::Syntax => Code::Expression,
+        ErrorKind::Type => Code::ExpressionType,
+        ErrorKind::UnknownField | ErrorKind::UnknownName => Code::Undefined,
+        ErrorKind::UnknownFunction => Code::UndefinedFunction,
+        ErrorKind::Restricted => Code::NotHere,
+        ErrorKind::Budget => Code::Budget,
+        ErrorKind::Sensitive => Code::SensitiveValue,
+        _ => Code::Evaluation,
+    };
+    let fault = Diagnostic::error(code, place, error.message.clone());
+    fault.with_hint(error.hint.clone().unwrap_or_default())
+}
+
+/// Compiles the template at `node`, the value of `key`: a text, also one without anything to compute.
+pub(super) fn template(
+    node: &Node,
+    key: &str,
+    environment: &Environment,
+    faults: &mut Diagnostics,
+) -> Option<Template> {
+    let source = text(node, key, faults)?;
+    parts(source, node.anchor(), node.place.clone(), environment, faults)
+}
+
+fn key_template(
+    key: &Key,
+    node: &Node,
+    environment: &Environment,
+    faults: &mut Diagnostics,
+) -> Option<Template> {
+    if !key.text.contains("${") {
+        let parts = if key.text.is_empty() {
+            Vec::new()
+        } else {
+            vec![Part::Text(key.text.clone())]
+        };
+        return Some(Template {
+            parts,
+            place: key.place.clone(),
+            source: key.text.clone(),
+        });
+    }
+    parts(
+        &key.text,
+        key.anchor(&node.source),
+        key.place.clone(),
+        environment,
+        faults,
+    )
+}
+
+/// Splits `source` at its `${…}`, which are found by tokens, and compiles each. `$${` is a literal `${`.
+fn parts(
+    source: &str,
+    anchor: Anchor,
+    place: Place,
+    environment: &Environment,
+    faults: &mut Diagnostics,
+) -> Option<Template> {
+    let mut parts = Vec::new();
+    let mut literal = String::new();
+    let mut at = 0;
+    let mut whole = true;
+    while let Some(rest) = source.get(at..) {
+        let Some(found) = rest.find("${") else {
+            literal.push_str(rest);
+            break;
+        };
+        let open = at.saturating_add(found);
+        let before = rest.get(..found).unwrap_or_default();
+        if let Some(before) = before.strip_suffix('$') {
+            literal.push_str(before);
+            literal.push_str("${");
+            at = open.saturating_add(2);
+            continue;
+        }
+        literal.push_str(before);
+        let start = open.saturating_add(2);
+        let end = match closing_brace(source, start) {
+            Ok(end) => end,
+            Err(error) => {
+                faults.push(unclosed(&error, &anchor));
+                return None;
+            }
+        };
+        if !literal.is_empty() {
+            parts.push(Part::Text(std::mem::take(&mut literal)));
+        }
+        let inner = source.get(start..end).unwrap_or_default();
+        let inner_anchor = anchor.skip(start);
+        let inner_place = inner_anchor.place(Span::new(0, inner.len()));
+        match compile(inner, inner_anchor, inner_place, environment, faults) {
+            Some(expression) => parts.push(Part::Expression(expression)),
+            None => whole = false,
+        }
+        at = end.saturating_add(1);
+    }
+    if !literal.is_empty() {
+        parts.push(Part::Text(literal));
+    }
+    whole.then(|| Template {
+        parts,
+        place,
+        source: source.to_owned(),
+    })
+}
+
+fn unclosed(error: &Error, anchor: &Anchor) -> Diagnostic {
+    let fault = Diagnostic::error(Code::Template, anchor.place(error.span), error.message.clone());
+    fault.with_hint(error.hint.clone().unwrap_or_default())
+}
+
+/// How a tree is compiled.
+pub(super) struct TreeCompiler<'e> {
+    /// For what isn't covered by `random_under`.
+    pub(super) environment: &'e Environment,
+    /// The same with `randomString`, and the places under which that is allowed.
+    pub(super) random: Option<(&'e Environment, Vec<Vec<String>>)>,
+    /// The same with what `$forEach` brings.
+    pub(super) each: &'e dyn Fn(&Environment) -> Environment,
+}
+
+impl TreeCompiler<'_> {
+    /// Compiles the tree at `node`.
+    pub(super) fn tree(&self, node: &Node, faults: &mut Diagnostics) -> Option<Tree> {
+        self.node(node, &mut Vec::new(), self.environment, faults)
+    }
+
+    fn node(
+        &self,
+        node: &Node,
+        path: &mut Vec<String>,
+        environment: &Environment,
+        faults: &mut Diagnostics,
+    ) -> Option<Tree> {
+        let compiled = match &node.data {
+            Data::Text(text, _) if text.contains("${") => {
+                let environment = self.at(path, environment);
+                TreeNode::Template(parts(
+                    text,
+                    node.anchor(),
+                    node.place.clone(),
+                    environment,
+                    faults,
+                )?)
+            }
+            Data::List(items) => {
+                let trees = items
+                    .iter()
+                    .map(|item| self.node(item, path, environment, faults));
+                let trees: Vec<_> = trees.collect();
+                TreeNode::List(trees.into_iter().collect::<Option<_>>()?)
+            }
+            Data::Map(entries) => self.map(node, entries, path, environment, faults)?,
+            Data::Broken => return None,
+            _ => TreeNode::Literal(node.to_value()),
+        };
+        Some(Tree {
+            place: node.place.clone(),
+            node: compiled,
+        })
+    }
+
+    fn at<'s>(&'s self, path: &[String], environment: &'s Environment) -> &'s Environment {
+        match &self.random {
+            Some((random, under)) if under.iter().any(|place| path.starts_with(place)) => random,
+            _ => environment,
+        }
+    }
+
+    fn map(
+        &self,
+        node: &Node,
+        entries: &[(Key, Node)],
+        path: &mut Vec<String>,
+        environment: &Environment,
+        faults: &mut Diagnostics,
+    ) -> Option<TreeNode> {
+        let for_each_node = node.get("$forEach");
+        let for_each = for_each_node.map(|node| expression(node, "$forEach", environment, faults));
+        let inner = for_each.as_ref().map(|_| (self.each)(environment));
+        let environment = inner.as_ref().unwrap_or(environment);
+        let when = node
+            .get("$when")
+            .map(|node| expression(node, "$when", environment, faults));
+        let mut compiled = Vec::new();
+        let mut whole = true;
+        for (key, value) in entries {
+            if matches!(key.text.as_str(), "$when" | "$forEach") {
+                continue;
+            }
+            let template = key_template(key, node, environment, faults);
+            path.push(key.text.clone());
+            let tree = self.node(value, path, environment, faults);
+            path.pop();
+            match template.zip(tree) {
+                Some((key, value)) => compiled.push(Entry { key, value }),
+                None => whole = false,
+            }
+        }
+        let (when, for_each) = (transpose(when)?, transpose(for_each)?);
+        whole.then_some(TreeNode::Map {
+            when,
+            for_each,
+            entries: compiled,
+        })
+    }
+}
+
+/// `None` where something is there that didn't compile.
+#[allow(
+    clippy::option_option,
+    reason = "absent, faulty and compiled are three things"
+)]
+fn transpose(compiled: Option<Option<Expression>>) -> Option<Option<Expression>> {
+    match compiled {
+        None => Some(None),
+        Some(None) => None,
+        Some(some) => Some(some),
+    }
+}
+
+/// A tree in which nothing is computed: a manifest.
+pub(super) fn verbatim(node: &Node) -> Tree {
+    let compiled = match &node.data {
+        Data::List(items) => TreeNode::List(items.iter().map(verbatim).collect()),
+        Data::Map(entries) => {
+            let entries = entries.iter().map(|(key, value)| {
+                let parts = if key.text.is_empty() {
+                    Vec::new()
+                } else {
+                    vec![Part::Text(key.text.clone())]
+                };
+                let key = Template {
+                    parts,
+                    place: key.place.clone(),
+                    source: key.text.clone(),
+                };
+                Entry {
+                    key,
+                    value: verbatim(value),
+                }
+            });
+            TreeNode::Map {
+                when: None,
+                for_each: None,
+                entries: entries.collect(),
+            }
+        }
+        Data::Null | Data::Broken => TreeNode::Literal(Value::Null),
+        _ => TreeNode::Literal(node.to_value()),
+    };
+    Tree {
+        place: node.place.clone(),
+        node: compiled,
+    }
+}
+
+/// Reads the `JSONPath` at `node`.
+pub(super) fn path(node: &Node, key: &str, faults: &mut Diagnostics) -> Option<PathQuery> {
+    let source = text(node, key, faults)?;
+    path_text(source, &node.anchor(), node.place.clone(), faults)
+}
+
+/// Reads the `JSONPath` `source`, which stands at `anchor`.
+pub(super) fn path_text(
+    source: &str,
+    anchor: &Anchor,
+    place: Place,
+    faults: &mut Diagnostics,
+) -> Option<PathQuery> {
+    match PathQuery::parse(source, place) {
+        Ok(query) => Some(query),
+        Err(error) => {
+            let message = format!("`{source}` isn't a JSONPath");
+            let fault = Diagnostic::error(Code::JsonPath, anchor.place(error.span), message);
+            faults.push(fault.with_hint(error.hint));
+            None
+        }
+    }
+}
+
+/// Reports each use of `rules` among `references`, where there are none.
+pub(super) fn refuse_rules(
+    references: impl IntoIterator<Item = crate::model::Reference>,
+    what: &str,
+    faults: &mut Diagnostics,
+) {
+    let mut seen = BTreeSet::new();
+    for reference in references {
+        if reference.root == "rules" && seen.insert(reference.place.clone()) {
+            let message = format!("{what} can't use rules");
+            let fault = Diagnostic::error(Code::NotHere, reference.place, message);
+            faults.push(
+                fault.with_hint("it is computed before any rule is; name the rule where the value is needed"),
+            );
+        }
+    }
+}

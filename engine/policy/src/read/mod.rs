@@ -1,0 +1,17 @@
+//! From positioned YAML to the model: each part of a policy has a file that reads it.
+
+mod cases;
+mod compile;
+mod environments;
+mod facts;
+mod fields;
+mod hints;
+mod parameters;
+mod policy;
+mod providers;
+mod rule;
+mod variant;
+
+pub(crate) use compile::expression_fault;
+pub(crate) use policy::{API_VERSION, read};
+pub(crate) use providers::check_reference;

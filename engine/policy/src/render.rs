@@ -1,0 +1,126 @@
+//! Diagnostics for people, in the form that rustc made known.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::place::{Place, Source};
+
+/// Lines longer than this aren't shown: a document on one line says nothing to a reader.
+const LONGEST_LINE: usize = 2_000;
+
+/// All diagnostics with the lines that they are about, and a last line that counts them. `width` is the terminal's, in
+/// columns.
+#[must_use]
+pub fn render(diagnostics: &Diagnostics, width: usize, colour: bool) -> String {
+    let renderer = if colour {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    let renderer = renderer.term_width(width.max(40));
+    let mut text = String::new();
+    for item in diagnostics.items() {
+        text.push_str(&renderer.render(&[group(item, diagnostics)]));
+        text.push_str("\n\n");
+    }
+    text.push_str(&summary(diagnostics));
+    text.push('\n');
+    text
+}
+
+/// `2 errors and 1 warning in 1 file`.
+fn summary(diagnostics: &Diagnostics) -> String {
+    let items = diagnostics.items();
+    let count = |severity| items.iter().filter(|item| item.severity == severity).count();
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let mut parts = Vec::new();
+    if errors > 0 || warnings == 0 {
+        parts.push(counted(errors, "error"));
+    }
+    if warnings > 0 {
+        parts.push(counted(warnings, "warning"));
+    }
+    let files: BTreeSet<&str> = items.iter().map(|item| item.place.file.as_ref()).collect();
+    format!("{} in {}", parts.join(" and "), counted(files.len(), "file"))
+}
+
+fn group<'d>(item: &'d Diagnostic, diagnostics: &'d Diagnostics) -> Group<'d> {
+    let level = match item.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level.primary_title(item.message.as_str()).id(item.code.id());
+    let source = diagnostics
+        .sources()
+        .get(&item.place.file)
+        .filter(|_| item.place.line > 0);
+    let Some((source, lines)) = source.and_then(|source| Some((source, excerpt(source, &item.place)?)))
+    else {
+        let mut group = Group::with_title(title).element(origin(&item.place));
+        if !item.hint.is_empty() {
+            group = group.element(Level::HELP.message(item.hint.as_str()));
+        }
+        return group;
+    };
+    let mut snippet = Snippet::source(source.text()).path(item.place.file.as_ref());
+    let primary = AnnotationKind::Primary.span(lines);
+    snippet = snippet.annotation(if item.hint.is_empty() {
+        primary
+    } else {
+        primary.label(item.hint.as_str())
+    });
+    let mut elsewhere = Vec::new();
+    for (place, label) in &item.secondary {
+        match excerpt(source, place).filter(|_| place.file == item.place.file) {
+            Some(span) => {
+                snippet = snippet.annotation(AnnotationKind::Context.span(span).label(label.as_str()))
+            }
+            None => elsewhere.push((place, label)),
+        }
+    }
+    let mut group = title.element(snippet);
+    for (place, label) in elsewhere {
+        let source = diagnostics.sources().get(&place.file);
+        group = match source.and_then(|source| Some((source, excerpt(source, place)?))) {
+            Some((source, span)) => group.element(
+                Snippet::source(source.text())
+                    .path(place.file.as_ref())
+                    .annotation(AnnotationKind::Context.span(span).label(label.as_str())),
+            ),
+            None => group.element(Level::NOTE.message(format!("{place}: {label}"))),
+        };
+    }
+    group
+}
+
+fn origin(place: &Place) -> annotate_snippets::Origin<'_> {
+    let origin = annotate_snippets::Origin::path(place.file.as_ref());
+    if place.line > 0 {
+        origin.line(place.line).char_column(place.column)
+    } else {
+        origin
+    }
+}
+
+/// The bytes to mark: the place's, on its first line. None where the line is too long to be shown.
+fn excerpt(source: &Source, place: &Place) -> Option<Range<usize>> {
+    if place.line == 0 {
+        return None;
+    }
+    let text = source.text();
+    let rest = text.get(place.span.start..place.span.end)?;
+    let end = place
+        .span
+        .start
+        .saturating_add(rest.find('\n').unwrap_or(rest.len()));
+    let start = text
+        .get(..place.span.start)?
+        .rfind('\n')
+        .map_or(0, |at| at.saturating_add(1));
+    let line = text.get(start..)?.lines().next().unwrap_or_default();
+    (line.len() <= LONGEST_LINE).then_some(place.span.start..end)
+}
