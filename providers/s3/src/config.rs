@@ -262,7 +262,7 @@ mod tests {
     fn the_environment_fills_in_what_the_policy_leaves_open() {
         let none = read(&[], &[]).unwrap();
         assert_eq!(
-            (none.first_region(), none.endpoint, none.path_style),
+            (none.first_region(), none.endpoint.as_ref(), none.path_style),
             ("us-east-1", None, false)
         );
         let variables = [

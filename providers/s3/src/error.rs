@@ -96,7 +96,9 @@ impl Refusal {
 
     /// Whether it asks to slow down.
     pub(crate) fn is_throttling(&self) -> bool {
+        // A HEAD's answer has no code, and this status is how the service slows down.
         self.status == 429
+            || (self.status == 503 && self.code.is_empty())
             || matches!(
                 self.code.as_str(),
                 "BandwidthLimitExceeded"

@@ -282,3 +282,7 @@ impl Kind for BucketKind {
         None
     }
 }
+
+#[cfg(test)]
+#[path = "kind_tests.rs"]
+mod tests;

@@ -164,3 +164,56 @@ impl Sts {
         Answer::receive(request, MAX_ANSWER).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use holdfast_testbed::{LocalStack, Moto, ObjectStore};
+
+    fn sts(store: &ObjectStore) -> Sts {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Sts::new(
+            reqwest::Client::builder().no_proxy().build().unwrap(),
+            Url::parse(&store.endpoint).unwrap(),
+            store.region.clone(),
+        )
+    }
+
+    fn keys(store: &ObjectStore) -> Keys {
+        Keys {
+            access_key: store.access_key.clone(),
+            secret_key: store.secret_key.clone(),
+            session_token: None,
+            expires: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_identity_has_an_account() {
+        let server = LocalStack::shared().await.unwrap();
+        let account = sts(server.store()).account(&keys(server.store())).await.unwrap();
+        assert_eq!(account, "000000000000");
+    }
+
+    #[tokio::test]
+    async fn a_token_is_exchanged_for_keys_that_end() {
+        let server = Moto::start().await.unwrap();
+        let sts = sts(server.store());
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, b"a+token/with=signs\n").unwrap();
+        let mut identity = WebIdentity {
+            role: "arn:aws:iam::111122223333:role/backup".to_owned(),
+            token_file: file.path().to_owned(),
+            session: "holdfast".to_owned(),
+        };
+        let keys = sts.assume(&identity).await.unwrap();
+        assert!(!keys.secret_key.is_empty() && keys.session_token.is_some());
+        assert!(keys.expires.unwrap() > OffsetDateTime::now_utc());
+        identity.token_file = "/nonexistent/token".into();
+        let missing = sts.assume(&identity).await.unwrap_err();
+        assert!(
+            matches!(missing, ProviderError::Unauthenticated { .. }),
+            "{missing}"
+        );
+    }
+}

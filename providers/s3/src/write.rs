@@ -20,6 +20,13 @@ use crate::xml::{self, Node};
 
 const XML: &str = "application/xml";
 const JSON: &str = "application/json";
+/// How stores that know no tags in a creation refuse them. That the tags themselves are wrong is another code.
+const NO_TAGS: &[&str] = &[
+    "IllegalLocationConstraintException",
+    "InvalidLocationConstraint",
+    "InvalidRequest",
+    "MalformedXML",
+];
 
 /// Brings `facet` of the bucket to what is desired; what isn't declared stays.
 ///
@@ -184,7 +191,7 @@ pub(crate) async fn create(
             Ok(answer) => answer.refusal(),
             Err(lost) => return making.in_doubt(lost).await,
         };
-        if with_tags && (refusal.is_unsupported() || (refusal.status == 400 && !refusal.is_elsewhere())) {
+        if with_tags && (refusal.is_unsupported() || NO_TAGS.contains(&refusal.code.as_str())) {
             // Older stores know no tags in this document.
             with_tags = false;
             continue;

@@ -1,0 +1,424 @@
+//! Buckets on a real store, with a client of the tests' own beside the provider.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses a part of this module, and is compiled on its own"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt, stream};
+use holdfast_conformance::{Crowd, FacetFault, Fault, Outside, Planted, Subject};
+use holdfast_contract::{
+    CredentialSource, Desired, Facet, Kind, Path, Provider, ProviderConfig, ProviderError, ProviderFactory,
+    Query, ResourceKey, Segment, Sensitive, Value,
+};
+use holdfast_s3::{BucketKind, S3Factory};
+use holdfast_testbed::{Action, Answer, ObjectStore, RequestLog, Rule};
+use serde_json::{Value as Json, json};
+
+/// What a store can do.
+#[derive(Clone, Copy, Debug)]
+pub struct Abilities {
+    /// The facets that it knows.
+    pub facets: &'static [&'static str],
+    /// Whether it can encrypt; else an object can't be put into a bucket that asks for it.
+    pub encrypts: bool,
+    /// How many buckets make more than one page.
+    pub crowd: usize,
+    /// Whether a creation takes its tags along: then there is no moment without them.
+    pub tags_with_creation: bool,
+}
+
+/// Buckets on one store.
+#[derive(Debug)]
+pub struct Buckets {
+    pub store: ObjectStore,
+    pub abilities: Abilities,
+    provider: Arc<dyn Provider>,
+    kind: BucketKind,
+    faulty: Vec<RequestLog>,
+    faults: Vec<Fault>,
+    denied_facet: Option<FacetFault>,
+}
+
+/// A provider on `store`, with `settings` beside its endpoint.
+pub async fn open(store: &ObjectStore, settings: &[(&str, Value)]) -> Arc<dyn Provider> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut all = BTreeMap::from([("endpoint".to_owned(), Value::from(store.endpoint.as_str()))]);
+    all.extend(
+        settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone())),
+    );
+    let data = BTreeMap::from([
+        (
+            "aws_access_key_id".to_owned(),
+            Sensitive::new(Value::from(store.access_key.as_str())),
+        ),
+        (
+            "aws_secret_access_key".to_owned(),
+            Sensitive::new(Value::from(store.secret_key.as_str())),
+        ),
+    ]);
+    S3Factory::new()
+        .open(ProviderConfig {
+            name: "s3".into(),
+            settings: all,
+            credentials: Some(CredentialSource::Secret {
+                origin: "test/keys".to_owned(),
+                data,
+            }),
+        })
+        .await
+        .unwrap()
+}
+
+/// The key of a bucket that nobody has.
+pub fn fresh_key() -> ResourceKey {
+    ResourceKey {
+        provider: "s3".into(),
+        kind: "s3/Bucket".into(),
+        api: None,
+        namespace: None,
+        name: format!("holdfast-{:016x}", getrandom::u64().unwrap()),
+        region: None,
+    }
+}
+
+fn outside(error: holdfast_testbed::Error) -> String {
+    error.to_string()
+}
+
+impl Buckets {
+    pub async fn on(store: &ObjectStore, abilities: Abilities) -> Self {
+        let mut faulty = Vec::new();
+        let mut faults = Vec::new();
+        for (name, action, is_expected) in faults_by_proxy() {
+            let log = RequestLog::start(store).await.unwrap();
+            log.inject(Rule::new(action));
+            let provider = open(log.store(), &[]).await;
+            faulty.push(log);
+            faults.push(Fault {
+                name,
+                provider,
+                is_expected,
+            });
+        }
+        let nobody = ObjectStore {
+            endpoint: "http://127.0.0.1:1".to_owned(),
+            ..store.clone()
+        };
+        faults.push(Fault {
+            name: "unreachable",
+            provider: open(&nobody, &[]).await,
+            is_expected: |error| matches!(error, ProviderError::Unavailable { .. }),
+        });
+        let denied = RequestLog::start(store).await.unwrap();
+        denied.inject(
+            Rule::new(Action::error(403, "AccessDenied"))
+                .method("GET")
+                .query("lifecycle"),
+        );
+        let denied_facet = Some(FacetFault {
+            provider: open(denied.store(), &[]).await,
+            facet: "lifecycle".into(),
+        });
+        faulty.push(denied);
+        Self {
+            provider: open(store, &[]).await,
+            store: store.clone(),
+            abilities,
+            kind: BucketKind::new(),
+            faulty,
+            faults,
+            denied_facet,
+        }
+    }
+
+    pub async fn get(&self, key: &ResourceKey, query: &str) -> Outside<String> {
+        self.store
+            .done("GET", &format!("/{}?{query}", key.name), "")
+            .await
+            .map_err(outside)
+    }
+
+    pub async fn put(&self, key: &ResourceKey, query: &str, body: &str) -> Outside<()> {
+        self.store
+            .done("PUT", &format!("/{}?{query}", key.name), body)
+            .await
+            .map(drop)
+            .map_err(outside)
+    }
+
+    /// Puts `more` before the last `end` of the sub-resource's document.
+    async fn add(&self, key: &ResourceKey, query: &str, end: &str, more: &str) -> Outside<()> {
+        let document = self.get(key, query).await?;
+        let (before, after) = document
+            .rsplit_once(end)
+            .ok_or_else(|| format!("no {end} in {document}"))?;
+        self.put(key, query, &format!("{before}{more}{end}{after}")).await
+    }
+}
+
+type IsExpected = fn(&ProviderError) -> bool;
+
+fn faults_by_proxy() -> Vec<(&'static str, Action, IsExpected)> {
+    let page = Action::Answer(Answer {
+        status: 404,
+        headers: vec![("content-type".to_owned(), "text/html".to_owned())],
+        body: "<html>no such page</html>".to_owned(),
+    });
+    vec![
+        ("denied", Action::error(403, "AccessDenied"), |error| {
+            matches!(error, ProviderError::Denied { .. })
+        }),
+        (
+            "unauthenticated",
+            Action::error(403, "InvalidAccessKeyId"),
+            |error| matches!(error, ProviderError::Unauthenticated { .. }),
+        ),
+        (
+            "redirected without a region",
+            Action::error(301, "PermanentRedirect"),
+            |error| matches!(error, ProviderError::Invalid { .. }),
+        ),
+        ("throttled", Action::error(503, "SlowDown"), |error| {
+            matches!(error, ProviderError::Throttled { .. })
+        }),
+        ("failing", Action::error(500, "InternalError"), |error| {
+            matches!(error, ProviderError::Unavailable { .. })
+        }),
+        ("cut off", Action::Reset, |error| {
+            matches!(error, ProviderError::Unavailable { .. })
+        }),
+        ("behind somebody else's page", page, |error| {
+            matches!(error, ProviderError::Unavailable { .. })
+        }),
+    ]
+}
+
+/// What is desired of a bucket, by facet.
+pub fn documents(key: &ResourceKey) -> Json {
+    let arn = format!("arn:aws:s3:::{}", key.name);
+    json!({
+        "tags": {"velero.io/backup-location": "default", "é + - = . _ : / @": "é + - = . _ : / @"},
+        "encryption": {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]},
+        "publicAccessBlock": {
+            "blockPublicAcls": true, "ignorePublicAcls": true, "blockPublicPolicy": true, "restrictPublicBuckets": true,
+        },
+        "ownershipControls": {"rules": [{"objectOwnership": "BucketOwnerEnforced"}]},
+        "versioning": {"status": "Enabled"},
+        "lifecycle": {"rules": [
+            {"id": "Backup Expiry", "status": "Enabled", "filter": {"prefix": "backups/<&>'\"é\n/"}, "expiration": {"days": 90}},
+            {"id": "Incomplete Uploads", "status": "Enabled", "filter": {},
+             "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7}},
+        ]},
+        "policy": {"Statement": [{
+            "Sid": "OnlyNames", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject",
+            "Resource": [format!("{arn}/forbidden/*")],
+        }]},
+        "logging": {},
+        "requestPayment": {"payer": "BucketOwner"},
+        "cors": {"corsRules": [{"id": "web", "allowedMethods": ["GET"], "allowedOrigins": ["https://example.com"]}]},
+    })
+}
+
+#[async_trait]
+impl Subject for Buckets {
+    fn provider(&self) -> &dyn Provider {
+        self.provider.as_ref()
+    }
+
+    fn kind(&self) -> &dyn Kind {
+        &self.kind
+    }
+
+    async fn fresh(&self) -> Outside<ResourceKey> {
+        Ok(fresh_key())
+    }
+
+    fn desired(&self, key: &ResourceKey) -> Value {
+        let Json::Object(all) = documents(key) else {
+            unreachable!("documents are a map");
+        };
+        Value::from_json(Json::Object(
+            all.into_iter()
+                .filter(|(facet, _)| self.abilities.facets.contains(&facet.as_str()))
+                .collect(),
+        ))
+    }
+
+    fn changed(&self, key: &ResourceKey, facet: &Facet) -> Option<Desired> {
+        if !self.abilities.facets.contains(&facet.as_str()) {
+            return None;
+        }
+        let document = match facet.as_str() {
+            "tags" => json!({"velero.io/backup-location": "other"}),
+            "encryption" => {
+                json!({"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms"}}]})
+            }
+            "publicAccessBlock" => json!({"blockPublicPolicy": false}),
+            "ownershipControls" => json!({"rules": [{"objectOwnership": "BucketOwnerPreferred"}]}),
+            "versioning" => json!({"status": "Suspended"}),
+            "lifecycle" => json!({"rules": [
+                {"id": "Backup Expiry", "status": "Enabled", "filter": {"prefix": "other/"}, "expiration": {"days": 30}}]}),
+            "policy" => json!({"Statement": [{
+                "Sid": "OnlyNames", "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject",
+                "Resource": [format!("arn:aws:s3:::{}/forbidden/*", key.name)]}]}),
+            "requestPayment" => json!({"payer": "Requester"}),
+            "cors" => json!({"corsRules": [
+                {"id": "web", "allowedMethods": ["GET", "PUT"], "allowedOrigins": ["https://example.com"]}]}),
+            _ => return None,
+        };
+        Some(Desired::new(Value::from_json(document)))
+    }
+
+    async fn change_outside(&self, key: &ResourceKey, facet: &Facet) -> Outside<bool> {
+        let (query, body) = match facet.as_str() {
+            "tags" => ("tagging", "<Tagging><TagSet><Tag><Key>velero.io/backup-location</Key><Value>x</Value></Tag></TagSet></Tagging>".to_owned()),
+            "encryption" => ("encryption", "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>".to_owned()),
+            "publicAccessBlock" => ("publicAccessBlock", "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls><BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>false</RestrictPublicBuckets></PublicAccessBlockConfiguration>".to_owned()),
+            "ownershipControls" => ("ownershipControls", "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>".to_owned()),
+            "versioning" => ("versioning", "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>".to_owned()),
+            "lifecycle" => ("lifecycle", "<LifecycleConfiguration><Rule><ID>Backup Expiry</ID><Filter><Prefix>backups/</Prefix></Filter><Status>Disabled</Status><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>".to_owned()),
+            "policy" => ("policy", json!({"Version": "2012-10-17", "Statement": [{
+                "Sid": "OnlyNames", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject",
+                "Resource": [format!("arn:aws:s3:::{}/nothing/*", key.name)]}]}).to_string()),
+            "requestPayment" => ("requestPayment", "<RequestPaymentConfiguration><Payer>Requester</Payer></RequestPaymentConfiguration>".to_owned()),
+            "cors" => ("cors", "<CORSConfiguration><CORSRule><ID>web</ID><AllowedMethod>PUT</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>".to_owned()),
+            _ => return Ok(false),
+        };
+        self.put(key, query, &body).await?;
+        Ok(true)
+    }
+
+    async fn plant_outside(&self, key: &ResourceKey, facet: &Facet) -> Outside<Vec<Planted>> {
+        let item = |list: &str, name: &str, text: &str| {
+            Path::of(&[list]).join(Segment::Item(vec![(name.to_owned(), text.to_owned())]))
+        };
+        let (path, value) = match facet.as_str() {
+            "tags" => {
+                self.add(
+                    key,
+                    "tagging",
+                    "</TagSet>",
+                    "<Tag><Key>theirs</Key><Value>1</Value></Tag>",
+                )
+                .await?;
+                (Path::of(&["theirs"]), json!("1"))
+            }
+            "lifecycle" => {
+                let rule = "<Rule><ID>theirs</ID><Filter><Prefix>logs/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>5</Days></Expiration></Rule>";
+                self.add(key, "lifecycle", "</LifecycleConfiguration>", rule)
+                    .await?;
+                (
+                    item("rules", "id", "theirs").key("expiration").key("days"),
+                    json!(5),
+                )
+            }
+            "cors" => {
+                let rule = "<CORSRule><ID>theirs</ID><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule>";
+                self.add(key, "cors", "</CORSConfiguration>", rule).await?;
+                (
+                    item("corsRules", "id", "theirs").key("allowedMethods"),
+                    json!(["GET"]),
+                )
+            }
+            "policy" => {
+                let statement = json!({"Sid": "Theirs", "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "s3:DeleteBucket",
+                    "Resource": format!("arn:aws:s3:::{}", key.name)});
+                let mut policy: Json =
+                    serde_json::from_str(&self.get(key, "policy").await?).map_err(|e| e.to_string())?;
+                policy["Statement"]
+                    .as_array_mut()
+                    .ok_or("no statements")?
+                    .push(statement.clone());
+                self.put(key, "policy", &policy.to_string()).await?;
+                (item("Statement", "Sid", "Theirs"), statement)
+            }
+            _ => return Ok(Vec::new()),
+        };
+        Ok(vec![Planted {
+            path,
+            value: Value::from_json(value),
+        }])
+    }
+
+    async fn delete_outside(&self, key: &ResourceKey) -> Outside<()> {
+        self.store
+            .done("DELETE", &format!("/{}", key.name), "")
+            .await
+            .map(drop)
+            .map_err(outside)
+    }
+
+    async fn fill_outside(&self, key: &ResourceKey) -> Outside<bool> {
+        let object = format!("/{}/object", key.name);
+        if self.abilities.encrypts {
+            self.store
+                .done("PUT", &object, "content")
+                .await
+                .map_err(outside)?;
+            return Ok(true);
+        }
+        let encryption = self.get(key, "encryption").await?;
+        let settings = format!("/{}?encryption", key.name);
+        self.store.done("DELETE", &settings, "").await.map_err(outside)?;
+        self.store
+            .done("PUT", &object, "content")
+            .await
+            .map_err(outside)?;
+        self.put(key, "encryption", &encryption).await?;
+        Ok(true)
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        self.faults.clone()
+    }
+
+    fn facet_fault(&self) -> Option<FacetFault> {
+        self.denied_facet.clone()
+    }
+
+    async fn crowd(&self) -> Outside<Option<Crowd>> {
+        let prefix = format!("crowd-{:08x}-", getrandom::u32().unwrap());
+        let names: Vec<String> = (0..self.abilities.crowd)
+            .map(|n| format!("{prefix}{n:04}"))
+            .collect();
+        // Beside them, one that the query doesn't mean.
+        let all = names.iter().cloned().chain([format!("other-{prefix}x")]);
+        stream::iter(all)
+            .map(|name| async move { self.store.done("PUT", &format!("/{name}"), "").await })
+            .buffer_unordered(8)
+            .try_collect::<Vec<_>>()
+            .await
+            .map_err(outside)?;
+        let keys: BTreeSet<ResourceKey> = names
+            .into_iter()
+            .map(|name| ResourceKey { name, ..fresh_key() })
+            .collect();
+        Ok(Some(Crowd {
+            query: Query {
+                kind: "s3/Bucket".into(),
+                api: None,
+                namespace: None,
+                selector: None,
+                name_prefix: Some(prefix),
+                read: BTreeSet::new(),
+            },
+            keys,
+        }))
+    }
+
+    fn watches(&self) -> bool {
+        false
+    }
+
+    fn cancellation_points(&self) -> usize {
+        if self.abilities.tags_with_creation { 24 } else { 0 }
+    }
+}
