@@ -186,6 +186,7 @@ pub(crate) async fn converge(
         write(subject, "creating", &create(subject, key, facets)).await?;
     }
     let deadline = Instant::now() + subject.patience();
+    let mut last = None;
     loop {
         let Observation::Present(observed) = observe(subject, key).await? else {
             // A store may lag behind its own create call.
@@ -205,17 +206,23 @@ pub(crate) async fn converge(
                 list(&differing)
             )));
         }
-        write_next(subject, &observed, facets, &differing).await?;
+        let written = write_next(subject, &observed, facets, &differing).await?;
+        if written.is_none() || written == last {
+            // A store that lags still shows the document before the write.
+            tokio::time::sleep(PAUSE).await;
+        }
+        last = written;
     }
 }
 
-/// Writes the first differing facet that waits for no other. One a round: each write moves the version.
+/// Writes the first differing facet that waits for no other, and says which; none if it was a conflict. One a round:
+/// each write moves the version.
 async fn write_next(
     subject: &dyn Subject,
     observed: &Observed,
     facets: &BTreeMap<Facet, Desired>,
     differing: &BTreeMap<Facet, Vec<Difference>>,
-) -> Result<(), Failure> {
+) -> Result<Option<Facet>, Failure> {
     let kind = subject.kind();
     let free = |facet: &&Facet| {
         differing.contains_key(*facet)
@@ -240,11 +247,9 @@ async fn write_next(
         .write(&set(subject, observed, facet, desired))
         .await
     {
+        Ok(_) => Ok(Some(facet.clone())),
         // A store that lags shows an older document than it holds.
-        Ok(_) | Err(ProviderError::Conflict { .. }) => {
-            tokio::time::sleep(PAUSE).await;
-            Ok(())
-        }
+        Err(ProviderError::Conflict { .. }) => Ok(None),
         Err(error) => Err(Failure::provider(
             &format!("writing {facet} of"),
             &observed.key,

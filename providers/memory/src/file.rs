@@ -177,8 +177,7 @@ fn text(state: &State) -> Result<String, SandboxError> {
 fn bucket(state: &State, resource: &Resource) -> Value {
     let mut document = Map::new();
     let key = &resource.key;
-    let several = state.kinds.len() > 2;
-    if several {
+    if state.bucket_kinds().len() > 1 {
         document.insert("kind".to_owned(), Value::from(key.kind.as_str()));
     }
     if let Some(region) = &key.region {

@@ -72,8 +72,13 @@ impl State {
             };
             self.ledgers.insert(policy, ledger);
         }
+        // Definitions first: what they bring is served by them, and goes with them.
+        let (definitions, others): (Vec<_>, Vec<_>) = objects
+            .into_iter()
+            .partition(|object| self.is_definition(&object.value));
+        let definition_count = definitions.len();
         let mut loaded = Vec::new();
-        for object in objects {
+        for (position, object) in definitions.into_iter().chain(others).enumerate() {
             let place = object.referenced;
             let record = |key: &ResourceKey| bookkeeping.objects.get(&key.to_string());
             let identity = self
@@ -82,6 +87,9 @@ impl State {
             if loaded.contains(&identity) {
                 let twice = SandboxError::Unfit("this object is listed twice".to_owned());
                 return Err(placed(origin, place, &twice));
+            }
+            if position < definition_count {
+                self.react(identity.clone());
             }
             loaded.push(identity);
         }
@@ -94,6 +102,14 @@ impl State {
             self.react(identity);
         }
         Ok(())
+    }
+
+    fn is_definition(&self, manifest: &Map<String, serde_json::Value>) -> bool {
+        let manifest = serde_json::Value::Object(manifest.clone());
+        self.resource_of(&manifest).is_ok_and(|(kind, resource)| {
+            let document = resource.facets.get(kind.root_facet());
+            document.is_some_and(|document| !kind.defines(&resource.key, document).is_empty())
+        })
     }
 
     fn set_cluster_uid(&mut self, uid: String) {
@@ -208,17 +224,12 @@ impl State {
     }
 
     fn bucket_kind(&self, name: Option<&str>) -> Result<std::sync::Arc<dyn Kind>, SandboxError> {
-        let object = self.object_kind().map(|kind| kind.name().clone());
-        let others: Vec<_> = self
-            .kinds
-            .values()
-            .filter(|kind| Some(kind.name()) != object.as_ref())
-            .collect();
+        let others = self.bucket_kinds();
         let found = match name {
             Some(name) => others.iter().find(|kind| *kind.name() == KindName::from(name)),
             None => others.first().filter(|_| others.len() == 1),
         };
-        found.map(|kind| (*kind).clone()).ok_or_else(|| {
+        found.cloned().ok_or_else(|| {
             let names: Vec<&str> = others.iter().map(|kind| kind.name().as_str()).collect();
             SandboxError::Unfit(format!("`kind` has to be one of: {}", names.join(", ")))
         })

@@ -179,7 +179,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_lease_is_one_holders_until_it_ends_or_is_given_back() {
         let world = World::new(&Registry::default());
-        let (policy, minute) = (policy(), Duration::from_secs(60));
+        let (policy, minute) = (policy(), Duration::from_mins(1));
         let [one, other] = ["one", "other"].map(|name| Holder(name.to_owned()));
         assert_eq!(world.acquire(&policy, &one, minute).await.unwrap(), Held::Ours);
         let refused = world.acquire(&policy, &other, minute).await.unwrap();

@@ -1,19 +1,19 @@
 //! Everything outside, in memory.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use holdfast_contract::{
-    ApiType, Facet, Kind, KindName, PolicyId, ProviderError, ProviderName, Registry, ResourceKey, Scope,
-    Value,
+    ApiType, Facet, Kind, KindName, PolicyId, ProviderError, ProviderName, Registry, Scope, Value,
 };
 
 use crate::accident::{Accident, Accidents, Moment, Operation, Request};
 use crate::config::MemoryFactory;
 use crate::error::SandboxError;
 use crate::file::StateFile;
-use crate::reactions::{Effect, Reactions, merge};
+use crate::manifest::{born, facets_of, without_metadata};
+use crate::reactions::Reactions;
 use crate::resource::{Identity, Resource, set_metadata};
 use crate::state::{Lease, Ledger};
 
@@ -21,12 +21,8 @@ use crate::state::{Lease, Ledger};
 const CLUSTER_UID: &str = "5a0db0c0-0000-4000-8000-000000000000";
 /// The account in a world that names none: the one that the service's own documentation uses for examples.
 const ACCOUNT: &str = "111122223333";
-/// The time of every creation. A world without a clock gives the same bytes each time.
-const TIME: &str = "2026-01-01T00:00:00Z";
 /// Namespaces that every cluster has from its start.
 pub(crate) const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
-/// After so many reactions to one write something goes in a circle.
-const REACTIONS_MAX: usize = 1000;
 
 /// Everything outside: a cluster's objects, a cloud's buckets, the engine's ledgers and leases.
 ///
@@ -196,6 +192,16 @@ impl State {
             })
     }
 
+    /// The other kinds: those of buckets.
+    pub(crate) fn bucket_kinds(&self) -> Vec<Arc<dyn Kind>> {
+        let object = self.object_kind().map(|kind| kind.name().clone());
+        let others = self
+            .kinds
+            .values()
+            .filter(|kind| Some(kind.name()) != object.as_ref());
+        others.cloned().collect()
+    }
+
     /// The kind of Kubernetes objects, if a cluster is among the providers at all.
     pub(crate) fn object_kind(&self) -> Option<Arc<dyn Kind>> {
         let namespace = ApiType::new("v1", "Namespace");
@@ -239,12 +245,17 @@ impl State {
     pub(crate) fn insert_quietly(&mut self, kind: &dyn Kind, mut resource: Resource) -> Identity {
         let identity = Identity::of(&resource.key);
         self.remember_for_lag(&identity);
+        let root = resource.facets.get(kind.root_facet());
+        let given_uid = root.and_then(|document| document.at(&["metadata", "uid"]).cloned());
         if resource.key.api.is_some() {
             let number = self.count();
             let document = resource.facets.entry(kind.root_facet().clone()).or_default();
             born(document, &resource.key, number);
         }
         if identity == Identity::namespace(&resource.key.name) {
+            if resource.key.name == "kube-system" {
+                self.identify_cluster(kind, &mut resource, given_uid);
+            }
             // A server's own doing, not a controller's.
             let active =
                 serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "status": {"phase": "Active"}});
@@ -256,6 +267,15 @@ impl State {
         identity
     }
 
+    /// The uid of `kube-system` is the cluster's, whichever of the two was named.
+    fn identify_cluster(&mut self, kind: &dyn Kind, system: &mut Resource, given_uid: Option<Value>) {
+        if let Some(Value::String(uid)) = given_uid {
+            self.cluster_uid = uid;
+        }
+        let document = system.facets.entry(kind.root_facet().clone()).or_default();
+        set_metadata(document, "uid", Value::from(self.cluster_uid.as_str()));
+    }
+
     /// Replaces the documents of some facets, and lets controllers react. What is the same moves no version.
     pub(crate) fn update(&mut self, kind: &dyn Kind, identity: &Identity, facets: BTreeMap<Facet, Value>) {
         if self.update_quietly(kind, identity, facets) {
@@ -263,7 +283,7 @@ impl State {
         }
     }
 
-    fn update_quietly(
+    pub(crate) fn update_quietly(
         &mut self,
         kind: &dyn Kind,
         identity: &Identity,
@@ -338,136 +358,17 @@ impl State {
         }
     }
 
-    /// Lets controllers react to what became of `identity`, and to what that brings about, until all is quiet.
-    pub(crate) fn react(&mut self, identity: Identity) {
-        let mut waiting = VecDeque::from([identity]);
-        for _ in 0..REACTIONS_MAX {
-            let Some(identity) = waiting.pop_front() else {
-                return;
-            };
-            let Some((kind, manifest)) = self.manifest(&identity) else {
-                continue;
-            };
-            let mut manifest = manifest;
-            for effect in self.reactions.clone().for_object(&manifest) {
-                match effect {
-                    Effect::Patch { patch } => {
-                        let before = facets_of(kind.as_ref(), &manifest);
-                        merge(&mut manifest, &patch);
-                        let mut after = facets_of(kind.as_ref(), &manifest);
-                        after.retain(|facet, value| before.get(facet) != Some(value));
-                        if self.update_quietly(kind.as_ref(), &identity, after) {
-                            waiting.push_back(identity.clone());
-                        }
-                    }
-                    Effect::Create { manifest } => match self.resource_of(&manifest) {
-                        Ok((kind, resource)) => {
-                            let made = Identity::of(&resource.key);
-                            if !self.resources.contains_key(&made) && self.may_exist(&resource.key) {
-                                waiting.push_back(self.insert_quietly(kind.as_ref(), resource));
-                            }
-                        }
-                        Err(error) => tracing::warn!(%error, "a reaction creates what is no object"),
-                    },
-                }
-            }
-        }
-        tracing::warn!("the reactions of the sandbox go in a circle; stopped after {REACTIONS_MAX}");
-    }
-
-    /// The whole manifest of an object, its secrets in plain: for reactions and for the state file only.
-    pub(crate) fn manifest(&self, identity: &Identity) -> Option<(Arc<dyn Kind>, serde_json::Value)> {
-        let resource = self.resources.get(identity)?;
-        resource.key.api.as_ref()?;
-        let kind = self.kinds.get(&resource.key.kind)?;
-        let observed = resource.observed(kind.as_ref(), &ProviderName::from("memory"));
-        let mut manifest = kind.document(&observed).expose_json()?;
-        // For people it is noise; here it must come through.
-        let managed = resource
-            .facets
-            .get(kind.root_facet())?
-            .at(&["metadata", "managedFields"]);
-        if let Some(managed) = managed.and_then(Value::expose_json)
-            && let Some(metadata) = manifest
-                .get_mut("metadata")
-                .and_then(serde_json::Value::as_object_mut)
-        {
-            metadata.insert("managedFields".to_owned(), managed);
-        }
-        Some((kind.clone(), manifest))
-    }
-
-    /// The object that a manifest describes, its key as the cluster has it.
-    pub(crate) fn resource_of(
-        &self,
-        manifest: &serde_json::Value,
-    ) -> Result<(Arc<dyn Kind>, Resource), SandboxError> {
-        let unfit = |what: &str| SandboxError::Unfit(what.to_owned());
-        let kind = self
-            .object_kind()
-            .ok_or_else(|| unfit("there is no cluster among the providers"))?;
-        let text = |keys: &[&str]| {
-            let found = keys.iter().try_fold(manifest, |value, key| value.get(*key));
-            found
-                .and_then(serde_json::Value::as_str)
-                .filter(|text| !text.is_empty())
-        };
-        let api = ApiType::new(
-            text(&["apiVersion"]).ok_or_else(|| unfit("an object needs `apiVersion`"))?,
-            text(&["kind"]).ok_or_else(|| unfit("an object needs `kind`"))?,
-        );
-        let name = text(&["metadata", "name"]).ok_or_else(|| unfit("an object needs `metadata.name`"))?;
-        let namespace = text(&["metadata", "namespace"]);
-        match (self.scope(&api), namespace) {
-            (Some(Scope::Namespaced), None) => {
-                return Err(unfit(&format!("a {} needs `metadata.namespace`", api.kind)));
-            }
-            (Some(Scope::Cluster), Some(_)) => {
-                return Err(unfit(&format!("a {} lives in no namespace", api.kind)));
-            }
-            _ => {}
-        }
-        let key = ResourceKey {
-            provider: "memory".into(),
-            kind: kind.name().clone(),
-            api: Some(api),
-            namespace: namespace.map(str::to_owned),
-            name: name.to_owned(),
-            region: None,
-        };
-        let resource = Resource {
-            key,
-            facets: facets_of(kind.as_ref(), manifest),
-            account: None,
-            content: 0,
-        };
-        Ok((kind, resource))
-    }
-
-    fn may_exist(&self, key: &ResourceKey) -> bool {
-        key.namespace
-            .as_ref()
-            .is_none_or(|namespace| self.resources.contains_key(&Identity::namespace(namespace)))
-    }
-
-    /// Makes the namespaces that every cluster has. The uid of `kube-system` is the cluster's.
+    /// Makes the namespaces that every cluster has.
     pub(crate) fn make_namespaces(&mut self) {
         for name in NAMESPACES {
             let manifest =
                 serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-            let Ok((kind, mut resource)) = self.resource_of(&manifest) else {
+            let Ok((kind, resource)) = self.resource_of(&manifest) else {
                 return;
             };
-            let identity = Identity::of(&resource.key);
-            if self.resources.contains_key(&identity) {
-                continue;
+            if !self.resources.contains_key(&Identity::of(&resource.key)) {
+                self.insert(kind.as_ref(), resource);
             }
-            if name == "kube-system" {
-                let uid = Value::from(self.cluster_uid.clone());
-                let document = resource.facets.entry(kind.root_facet().clone()).or_default();
-                set_metadata(document, "uid", uid);
-            }
-            self.insert(kind.as_ref(), resource);
         }
     }
 
@@ -480,60 +381,4 @@ impl State {
         self.file = Some(file);
         result
     }
-}
-
-/// Gives a new object what a server gives it, unless it brings it along.
-pub(crate) fn born(document: &mut Value, key: &ResourceKey, number: u64) {
-    if let (Some(api), Some(entries)) = (&key.api, document.as_map_mut()) {
-        entries.insert("apiVersion".to_owned(), Value::from(api.api_version.as_str()));
-        entries.insert("kind".to_owned(), Value::from(api.kind.as_str()));
-    }
-    let given = [
-        ("creationTimestamp", Value::from(TIME)),
-        ("generation", Value::from(1_i64)),
-        ("resourceVersion", Value::from(number.to_string())),
-        (
-            "uid",
-            Value::from(format!("00000000-0000-4000-8000-{number:012x}")),
-        ),
-    ];
-    for (field, value) in given {
-        if document.at(&["metadata", field]).is_none() {
-            set_metadata(document, field, value);
-        }
-    }
-    set_metadata(document, "name", Value::from(key.name.as_str()));
-    if let Some(namespace) = &key.namespace {
-        set_metadata(document, "namespace", Value::from(namespace.as_str()));
-    }
-}
-
-/// The facets of a whole manifest. What the server sets belongs to the object's own facet, also where a policy may
-/// not declare it.
-pub(crate) fn facets_of(kind: &dyn Kind, manifest: &serde_json::Value) -> BTreeMap<Facet, Value> {
-    const GIVEN: [&str; 7] = [
-        "creationTimestamp",
-        "deletionTimestamp",
-        "generation",
-        "managedFields",
-        "ownerReferences",
-        "resourceVersion",
-        "uid",
-    ];
-    let mut facets = kind.split(Value::from_json(manifest.clone()).without_nulls());
-    let document = facets.entry(kind.root_facet().clone()).or_default();
-    let metadata = manifest.get("metadata");
-    for field in GIVEN {
-        let value = metadata.and_then(|metadata| metadata.get(field));
-        if let Some(value) = value.filter(|value| !value.is_null()) {
-            set_metadata(document, field, Value::from_json(value.clone()));
-        }
-    }
-    facets
-}
-
-fn without_metadata(document: Option<&Value>) -> BTreeMap<String, Value> {
-    let mut entries = document.and_then(Value::as_map).cloned().unwrap_or_default();
-    entries.remove("metadata");
-    entries
 }

@@ -418,3 +418,20 @@ fn a_sandbox_that_is_an_error_changes_nothing() {
     assert!(world.load_sandbox(text, "sandbox.yaml").is_err());
     assert_eq!(world.names(), before);
 }
+
+#[test]
+fn every_sandbox_of_the_repository_is_one() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut found = 0;
+    for folder in ["examples", "policies"] {
+        for entry in fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path().join("sandbox.yaml");
+            if path.exists() {
+                let text = fs::read_to_string(&path).unwrap();
+                world().load_sandbox(&text, &path.display().to_string()).unwrap();
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 0);
+}

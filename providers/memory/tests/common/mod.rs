@@ -37,7 +37,7 @@ impl ProviderFactory for Real {
     }
 }
 
-pub fn registry() -> Registry {
+pub(crate) fn registry() -> Registry {
     Registry::default()
         .with(Arc::new(Real {
             provider_type: "kubernetes",
@@ -49,12 +49,12 @@ pub fn registry() -> Registry {
         }))
 }
 
-pub fn world() -> World {
+pub(crate) fn world() -> World {
     World::new(&registry())
 }
 
 /// A provider named `name` of `provider_type` on `world`.
-pub async fn open(
+pub(crate) async fn open(
     world: &World,
     provider_type: &str,
     name: &str,
@@ -75,7 +75,7 @@ pub async fn open(
         .unwrap()
 }
 
-pub fn object(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> ResourceKey {
+pub(crate) fn object(api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> ResourceKey {
     ResourceKey {
         provider: "kubernetes".into(),
         kind: "kubernetes/Object".into(),
@@ -86,7 +86,7 @@ pub fn object(api_version: &str, kind: &str, namespace: Option<&str>, name: &str
     }
 }
 
-pub fn bucket(name: &str) -> ResourceKey {
+pub(crate) fn bucket(name: &str) -> ResourceKey {
     ResourceKey {
         provider: "s3".into(),
         kind: "s3/Bucket".into(),

@@ -31,11 +31,11 @@ struct Case {
 }
 
 /// Stands between the suite and the provider, for a provider that misbehaves.
-pub type Wrap<'a> = &'a (dyn Fn(Arc<dyn Provider>) -> Arc<dyn Provider> + Sync);
+pub(crate) type Wrap<'a> = &'a (dyn Fn(Arc<dyn Provider>) -> Arc<dyn Provider> + Sync);
 
 /// A kind on a world.
 #[derive(Debug)]
-pub struct InMemory {
+pub(crate) struct InMemory {
     world: World,
     provider: Arc<dyn Provider>,
     kind: Arc<dyn Kind>,
@@ -43,16 +43,16 @@ pub struct InMemory {
     partly_denied: Arc<dyn Provider>,
     names: AtomicU32,
     /// How long the suite waits.
-    pub patience: Duration,
+    pub(crate) patience: Duration,
     case: Case,
 }
 
-const SANDBOX: &str = r#"
+const SANDBOX: &str = r"
 cluster:
   serves: [ { apiVersion: example.org/v1, kind: Widget, scope: Namespaced } ]
 objects:
   - { apiVersion: v1, kind: Namespace, metadata: { name: conformance } }
-"#;
+";
 
 impl InMemory {
     async fn start(provider_type: &str, kind: Arc<dyn Kind>, case: Case, wrap: Wrap<'_>) -> Self {
@@ -297,7 +297,7 @@ fn path(at: &[&str]) -> Path {
 }
 
 /// Objects of a type of their own, with a status.
-pub async fn custom_objects(wrap: Wrap<'_>) -> InMemory {
+pub(crate) async fn custom_objects(wrap: Wrap<'_>) -> InMemory {
     let case = Case {
         key: |name| object("example.org/v1", "Widget", Some("conformance"), name),
         desired: |name| {
@@ -319,7 +319,7 @@ pub async fn custom_objects(wrap: Wrap<'_>) -> InMemory {
 }
 
 /// Secrets.
-pub async fn secrets(wrap: Wrap<'_>) -> InMemory {
+pub(crate) async fn secrets(wrap: Wrap<'_>) -> InMemory {
     let case = Case {
         key: |name| object("v1", "Secret", Some("conformance"), name),
         desired: |name| {
@@ -340,7 +340,7 @@ pub async fn secrets(wrap: Wrap<'_>) -> InMemory {
 }
 
 /// Buckets.
-pub async fn buckets(wrap: Wrap<'_>) -> InMemory {
+pub(crate) async fn buckets(wrap: Wrap<'_>) -> InMemory {
     let case = Case {
         key: bucket,
         desired: |_| {
