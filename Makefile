@@ -7,8 +7,11 @@ SHELL := /bin/bash
 # What is installed for the checks lies outside the work tree, one folder for each version.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/holdfast
 CARGO_DENY_VERSION := 0.18.3
-# One that is on the PATH is good enough.
-CARGO_DENY := $(or $(shell command -v cargo-deny 2>/dev/null),$(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny)
+CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+# One on the PATH is used if it is the same: what others find differs.
+ifeq ($(shell cargo-deny --version 2>/dev/null),cargo-deny $(CARGO_DENY_VERSION))
+CARGO_DENY := $(shell command -v cargo-deny 2>/dev/null)
+endif
 
 .PHONY: help
 help: ## List the targets
