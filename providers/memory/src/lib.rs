@@ -27,6 +27,7 @@ mod document;
 mod error;
 mod file;
 mod find;
+mod managers;
 mod manifest;
 mod observe;
 mod outside;

@@ -14,7 +14,7 @@ use crate::world::{State, World};
 
 impl World {
     /// Puts what a `sandbox.yaml` lists into the world, and takes over its reactions. `origin` is how the user named
-    /// the file. If it is an error, the world is as it was before.
+    /// the file. If it is an error, the world's resources are as they were before.
     pub fn load_sandbox(&self, yaml: &str, origin: &str) -> Result<(), SandboxError> {
         let document = document::parse(yaml, origin)?;
         let mut state = self.lock();

@@ -9,6 +9,7 @@ use holdfast_contract::{
 
 use crate::accident::{Moment, Operation};
 use crate::error::SandboxError;
+use crate::managers::{conflicts, forget_idle};
 use crate::observe::must_be_ours;
 use crate::provider::MemoryProvider;
 use crate::resource::{Identity, Resource};
@@ -84,6 +85,10 @@ pub(crate) fn preview(provider: &MemoryProvider, write: &Write) -> Result<Previe
         };
         preview.fidelity = preview.fidelity.max(fidelity);
         let found = would_differ(kind.as_ref(), facet, desired, current, &write.manager);
+        if let Some(current) = current {
+            let taken = conflicts(kind.as_ref(), facet, current, &found, &write.manager);
+            preview.conflicts.extend(taken);
+        }
         preview.differences.extend(found);
     }
     Ok(preview)
@@ -217,6 +222,11 @@ impl Call<'_> {
             return Err(self.conflict());
         }
         let merged = self.merged(facet, desired, Some(&current))?;
+        let manager = &self.write.manager;
+        let found = would_differ(self.kind, facet, desired, Some(&current), manager);
+        if !self.write.force && !conflicts(self.kind, facet, &current, &found, manager).is_empty() {
+            return Err(self.conflict());
+        }
         state.update(self.kind, &identity, BTreeMap::from([(facet.clone(), merged)]));
         Ok(Written::default())
     }
@@ -256,7 +266,11 @@ impl Call<'_> {
         if desired.value.has_unknown() {
             return Err(self.invalid(format!("a part of {facet} isn't known yet")));
         }
-        Ok(self.kind.merge(facet, desired, current, &self.write.manager))
+        let mut merged = self.kind.merge(facet, desired, current, &self.write.manager);
+        if self.key().api.is_some() {
+            forget_idle(&mut merged);
+        }
+        Ok(merged)
     }
 }
 
