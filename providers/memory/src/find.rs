@@ -11,8 +11,8 @@ use crate::selector::Selector;
 use crate::world::State;
 
 pub(crate) fn find(provider: &MemoryProvider, query: &Query) -> Result<Vec<Found>, ProviderError> {
-    let account = provider.signed_in();
     let mut state = provider.world.lock();
+    let account = provider.signed_in_to(&state);
     let target = query
         .api
         .as_ref()

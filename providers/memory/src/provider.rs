@@ -9,7 +9,7 @@ use holdfast_contract::{
     WatchStream, Write, Written,
 };
 
-use crate::world::World;
+use crate::world::{State, World};
 use crate::{find, observe, served, watch, write};
 
 /// A provider on a [`World`], with a real provider's kinds.
@@ -30,10 +30,8 @@ impl MemoryProvider {
     }
 
     /// The account as which it is signed in.
-    pub(crate) fn signed_in(&self) -> String {
-        self.account
-            .clone()
-            .unwrap_or_else(|| self.world.lock().account.clone())
+    pub(crate) fn signed_in_to(&self, state: &State) -> String {
+        self.account.clone().unwrap_or_else(|| state.account.clone())
     }
 }
 
@@ -46,8 +44,8 @@ impl Provider for MemoryProvider {
     async fn observe(&self, wanted: &[Wanted]) -> Vec<Result<Observation, ProviderError>> {
         // Like a request on a wire, every call gives others their turn, and a caller the chance to drop it.
         tokio::task::yield_now().await;
-        let account = self.signed_in();
         let mut state = self.world.lock();
+        let account = self.signed_in_to(&state);
         wanted
             .iter()
             .map(|wanted| observe::observe(&mut state, &self.name, &account, wanted))
@@ -85,6 +83,6 @@ impl Provider for MemoryProvider {
     }
 
     async fn account(&self) -> Result<Option<String>, ProviderError> {
-        Ok((!self.is_cluster()).then(|| self.signed_in()))
+        Ok((!self.is_cluster()).then(|| self.signed_in_to(&self.world.lock())))
     }
 }

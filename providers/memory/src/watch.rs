@@ -54,8 +54,8 @@ impl Watching {
     /// Looks at everything, and readies what is new.
     fn look(&mut self) {
         self.changes.mark_unchanged();
-        let account = self.provider.signed_in();
         let mut state = self.provider.world.lock();
+        let account = self.provider.signed_in_to(&state);
         for (wanted, told) in self.wanted.iter().zip(&mut self.told) {
             let seen = observe::look(&mut state, &self.provider.name, &account, wanted);
             let now = match &seen {

@@ -19,8 +19,8 @@ use crate::world::State;
 const REGION: &str = "us-east-1";
 
 pub(crate) fn write(provider: &MemoryProvider, write: &Write) -> Result<Written, ProviderError> {
-    let account = provider.signed_in();
     let mut state = provider.world.lock();
+    let account = provider.signed_in_to(&state);
     let (operation, facet) = match &write.action {
         Action::Create { .. } => (Operation::Create, None),
         Action::Set { facet, .. } => (Operation::Set, Some(facet)),
@@ -59,7 +59,13 @@ pub(crate) fn preview(provider: &MemoryProvider, write: &Write) -> Result<Previe
     };
     state.request(Operation::Preview, Some(&provider.name), &write.key, facet)?;
     let kind = state.kind(&write.key.kind)?;
-    state.must_serve(&write.key)?;
+    let account = provider.signed_in_to(&state);
+    let call = Call {
+        provider,
+        account: &account,
+        kind: kind.as_ref(),
+        write,
+    };
     let current = state
         .resources
         .get(&Identity::of(&write.key))
@@ -70,9 +76,15 @@ pub(crate) fn preview(provider: &MemoryProvider, write: &Write) -> Result<Previe
         Action::Delete { .. } => (Vec::new(), false),
     };
     let current = current.as_ref().filter(|_| !is_creation);
+    // What a server would refuse it can't verify.
+    let refused = call.has_its_place(&state).is_err() || (facet.is_some() && current.is_none());
     let mut preview = Preview {
         differences: Vec::new(),
-        fidelity: Fidelity::ServerVerified,
+        fidelity: if refused {
+            Fidelity::Predicted
+        } else {
+            Fidelity::ServerVerified
+        },
         conflicts: Vec::new(),
     };
     for (facet, desired) in facets {

@@ -25,7 +25,7 @@ fn key() -> ResourceKey {
     object("v1", "ConfigMap", Some("default"), "settings")
 }
 
-fn desired(data: serde_json::Value) -> Desired {
+fn desired(data: &serde_json::Value) -> Desired {
     Desired::new(Value::from_json(json!({"apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": "settings", "namespace": "default"}, "data": data})))
 }
@@ -51,7 +51,7 @@ async fn observed(provider: &dyn Provider) -> Observed {
 
 async fn set(
     provider: &dyn Provider,
-    data: serde_json::Value,
+    data: &serde_json::Value,
     manager: &str,
     force: bool,
 ) -> (Preview, Result<Written, ProviderError>) {
@@ -72,15 +72,15 @@ async fn a_field_that_somebody_else_holds_is_taken_only_by_force() {
     let world = world();
     let provider = open(&world, "kubernetes", "kubernetes", None).await;
     let provider = provider.as_ref();
-    let facets = BTreeMap::from([(Facet::from("object"), desired(json!({"ours": "1"})))]);
+    let facets = BTreeMap::from([(Facet::from("object"), desired(&json!({"ours": "1"})))]);
     let creation = write(Action::Create { facets }, Guard::Absent, OURS, false);
     provider.write(&creation).await.unwrap();
 
-    let (preview, written) = set(provider, json!({"theirs": "1"}), "kubectl", false).await;
+    let (preview, written) = set(provider, &json!({"theirs": "1"}), "kubectl", false).await;
     assert!(preview.conflicts.is_empty(), "{preview:?}");
     written.unwrap();
 
-    let (preview, written) = set(provider, json!({"ours": "2", "theirs": "2"}), OURS, false).await;
+    let (preview, written) = set(provider, &json!({"ours": "2", "theirs": "2"}), OURS, false).await;
     let conflicts: Vec<String> = preview
         .conflicts
         .iter()
@@ -99,10 +99,10 @@ async fn a_field_that_somebody_else_holds_is_taken_only_by_force() {
     };
     assert_eq!(data(&observed(provider).await), r#"{"ours":"1","theirs":"1"}"#);
 
-    let (_, written) = set(provider, json!({"ours": "2", "theirs": "2"}), OURS, true).await;
+    let (_, written) = set(provider, &json!({"ours": "2", "theirs": "2"}), OURS, true).await;
     written.unwrap();
     assert_eq!(data(&observed(provider).await), r#"{"ours":"2","theirs":"2"}"#);
-    let (preview, written) = set(provider, json!({"ours": "3", "theirs": "3"}), OURS, false).await;
+    let (preview, written) = set(provider, &json!({"ours": "3", "theirs": "3"}), OURS, false).await;
     assert!(
         preview.conflicts.is_empty(),
         "what was taken is ours: {preview:?}"
@@ -117,11 +117,11 @@ async fn what_we_held_and_no_longer_declare_goes() {
     let provider = provider.as_ref();
     let facets = BTreeMap::from([(
         Facet::from("object"),
-        desired(json!({"kept": "1", "dropped": "1"})),
+        desired(&json!({"kept": "1", "dropped": "1"})),
     )]);
     let creation = write(Action::Create { facets }, Guard::Absent, OURS, false);
     provider.write(&creation).await.unwrap();
-    set(provider, json!({"kept": "1"}), OURS, false).await.1.unwrap();
+    set(provider, &json!({"kept": "1"}), OURS, false).await.1.unwrap();
     let document = world.document(&key()).unwrap();
     assert_eq!(document.get("data").unwrap().to_string(), r#"{"kept":"1"}"#);
     assert!(world.document(&bucket("none")).is_none());

@@ -15,7 +15,7 @@ use std::fs;
 
 use common::{bucket, object, open, world};
 use holdfast_contract::{
-    Action, ApiType, Desired, Facet, Guard, Kind, Observation, PolicyId, Provider, ProviderError,
+    Action, ApiType, Desired, Facet, Fidelity, Guard, Kind, Observation, PolicyId, Provider, ProviderError,
     ResourceKey, Scope, Served, StateStore, Value, Wanted, Write,
 };
 use holdfast_kubernetes::ObjectKind;
@@ -434,4 +434,24 @@ fn every_sandbox_of_the_repository_is_one() {
         }
     }
     assert!(found > 0);
+}
+
+#[tokio::test]
+async fn a_preview_that_the_server_would_refuse_is_only_predicted() {
+    let world = world();
+    let provider = open(&world, "kubernetes", "kubernetes", None).await;
+    let fidelity = async |namespace: &str| {
+        let document = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": namespace}});
+        let facets = BTreeMap::from([(Facet::from("object"), Desired::new(Value::from_json(document)))]);
+        let write = Write {
+            key: object("v1", "ConfigMap", Some(namespace), "a"),
+            action: Action::Create { facets },
+            guard: Guard::Absent,
+            manager: MANAGER.to_owned(),
+            force: false,
+        };
+        provider.preview(&write).await.unwrap().fidelity
+    };
+    assert_eq!(fidelity("default").await, Fidelity::ServerVerified);
+    assert_eq!(fidelity("missing").await, Fidelity::Predicted);
 }
