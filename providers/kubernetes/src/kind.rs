@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use holdfast_contract::{
-    ApiType, Attributes, Desired, Difference, Facet, FacetState, Implied, Kind, KindName, Locator,
-    Mark, NotLocated, Observed, Readiness, ResourceKey, Scope, Served, Shape, Value,
+    ApiType, Attributes, Desired, Difference, Facet, FacetState, Implied, Kind, KindName, Locator, Mark,
+    NotLocated, Observed, Readiness, ResourceKey, Scope, Served, Shape, Value,
 };
 
 use crate::compare::{self, Facts};
@@ -270,7 +270,9 @@ impl Kind for ObjectKind {
     }
 
     fn mark(&self, mut desired: Value, mark: &Mark) -> Value {
-        if let Some(Value::Map(metadata)) = desired.as_map_mut().and_then(|entries| entries.get_mut("metadata"))
+        if let Some(Value::Map(metadata)) = desired
+            .as_map_mut()
+            .and_then(|entries| entries.get_mut("metadata"))
             && let Value::Map(labels) = metadata.entry("labels".to_owned()).or_insert_with(Value::map)
         {
             labels.insert(POLICY_LABEL.to_owned(), Value::from(mark.policy.as_str()));
@@ -279,7 +281,9 @@ impl Kind for ObjectKind {
     }
 
     fn marked_by(&self, observed: &Observed) -> Option<String> {
-        let label = self.object_of(observed)?.at(&["metadata", "labels", POLICY_LABEL])?;
+        let label = self
+            .object_of(observed)?
+            .at(&["metadata", "labels", POLICY_LABEL])?;
         label.as_str().map(str::to_owned)
     }
 

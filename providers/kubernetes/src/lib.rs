@@ -1,13 +1,70 @@
-//! The Kubernetes provider: any object, by server-side apply.
+//! The Kubernetes provider: any object, built-in or custom, by server-side apply.
+//!
+//! [`ObjectKind`] says what an object is and needs no cluster; [`KubernetesFactory`] opens providers that reach one,
+//! and the store of ledgers and leases.
+//!
+//! # What it guarantees
+//!
+//! * **Absence is proven.** Only the server's own not-found of that very object, or a complete list without it, is
+//!   absent. A type that the server doesn't know, a denied read, a list that breaks off are errors.
+//! * **Equal means equal.** Declared values equal, all of them held by the policy's field manager, nothing else held
+//!   by it. Who holds what, and how lists merge, is read from `managedFields`, which the server computes with its own
+//!   schema; no schema is fetched. Where values differ the server is asked by a dry run, and its word is kept while
+//!   what was declared and what stands there stay the same.
+//! * **Only our fields are written.** Each write is an apply as the policy's manager. With `force` it takes fields of
+//!   others, never without. An object that was observed is written with its uid: one that was deleted meanwhile isn't
+//!   brought back, and one that was made anew isn't touched.
+//! * **A dry run writes nothing.** [`preview`](holdfast_contract::Provider::preview) sends `dryRun=All` only.
+//! * **Secrets don't show.** A Secret's data is sealed as it is read and as it is declared; of a document with
+//!   anything sensitive in it, the server's error texts are not repeated.
+//! * **One place retries**, bounded, with jitter, as `Retry-After` asks: [`client`](self).
+//!
+//! # What it costs
+//!
+//! Discovery is two requests, once. Of one type in one namespace up to three objects are a request each, more are one
+//! list; Secrets are always read by name. Where a role allows no list, each is read by name.
+//!
+//! # Where things are
+//!
+//! | pure | does |
+//! |---|---|
+//! | `kind` | the kind: names, facets, scopes |
+//! | `compare`, `owned`, `lists`, `quantity` | where an object is not as declared |
+//! | `merge` | what a server would hold after an apply |
+//! | `status` | readiness |
+//! | `secret` | what is secret |
+//! | `types` | what is the same on every server |
+//!
+//! | I/O | does |
+//! |---|---|
+//! | `config`, `client`, `error`, `discovery` | the connection, requests, what refusals mean, which types there are |
+//! | `observe`, `find`, `watch` | reads |
+//! | `preview`, `diff` | dry runs |
+//! | `write` | apply and delete |
+//! | `state`, `lease` | ledgers and leases |
 
+mod client;
 mod compare;
+mod config;
+mod diff;
+mod discovery;
+mod error;
+mod find;
 mod kind;
+mod lease;
 mod lists;
 mod merge;
+mod observe;
 mod owned;
+mod preview;
+mod provider;
 mod quantity;
 mod secret;
+mod state;
 mod status;
 mod types;
+mod watch;
+mod write;
 
+pub use config::{Connection, KubernetesFactory};
 pub use kind::ObjectKind;

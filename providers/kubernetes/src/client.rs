@@ -1,0 +1,449 @@
+//! Requests to the API server: the one place that sends them, and the one that retries.
+
+use std::error::Error;
+use std::fmt::{self, Write as _};
+use std::future::Future;
+use std::time::Duration;
+
+use futures::Stream;
+use holdfast_contract::ProviderError;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Collected, Limited};
+use kube::client::Body;
+use serde_json::Value as Json;
+use tokio::sync::{RwLock, Semaphore};
+use tokio::time::{sleep, timeout};
+
+use crate::error::{SERVICE, Status, lost};
+
+/// How long one try of one request may take, its answer read. Webhooks may take 30 s by themselves.
+const TRY: Duration = Duration::from_secs(40);
+/// How often one request is tried.
+const TRIES: u32 = 5;
+/// The wait before the second try; it doubles with each, and half of it is left to chance.
+const BACKOFF: Duration = Duration::from_millis(200);
+/// The longest wait that is obeyed here. A longer one is the caller's to wait for.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+/// HTTP/1 needs a connection for each request under way.
+const AT_ONCE: usize = 8;
+/// The largest answer, in bytes: a page of 500 objects of 250 KB each.
+const ANSWER_MAX: usize = 128 << 20;
+/// A watch that says nothing for this long is dead: the server ends each within 5 minutes.
+const SILENCE_MAX: Duration = Duration::from_secs(330);
+
+/// One request.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// Path and query, encoded.
+    pub(crate) uri: String,
+    pub(crate) accept: &'static str,
+    pub(crate) body: Option<Payload>,
+    pub(crate) repeatable: Repeatable,
+}
+
+/// What is sent. Its content never prints.
+#[derive(Clone)]
+pub(crate) struct Payload {
+    pub(crate) content_type: &'static str,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} bytes", self.content_type, self.bytes.len())
+    }
+}
+
+/// What may be tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeatable {
+    /// A read or a dry run: whatever went wrong.
+    Read,
+    /// A write that leaves twice what it leaves once: where it may not have come through.
+    Idempotent,
+    /// A write whose second answer would mean something else: only where the server said that it did nothing.
+    Once,
+}
+
+impl Call {
+    /// A read.
+    pub(crate) fn get(uri: String) -> Self {
+        Self {
+            method: Method::GET,
+            uri,
+            accept: "application/json",
+            body: None,
+            repeatable: Repeatable::Read,
+        }
+    }
+
+    /// A request with a JSON body.
+    pub(crate) fn send(
+        method: Method,
+        uri: String,
+        content_type: &'static str,
+        body: &Json,
+        repeatable: Repeatable,
+    ) -> Self {
+        Self {
+            method,
+            uri,
+            accept: "application/json",
+            body: Some(Payload {
+                content_type,
+                bytes: body.to_string().into_bytes(),
+            }),
+            repeatable,
+        }
+    }
+}
+
+/// An answer with a code of success.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) code: StatusCode,
+    pub(crate) body: Json,
+}
+
+/// Why there is none.
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
+    /// The server said no.
+    Refused(Box<Status>),
+    /// There was no answer, or none that could be read.
+    Lost(ProviderError),
+}
+
+impl Failure {
+    /// The refusal, if it is one.
+    pub(crate) fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Refused(status) => Some(status),
+            Self::Lost(_) => None,
+        }
+    }
+
+    /// As the caller's error, where a refusal means what `meaning` says.
+    pub(crate) fn into_error(self, meaning: impl FnOnce(&Status) -> ProviderError) -> ProviderError {
+        match self {
+            Self::Refused(status) => meaning(&status),
+            Self::Lost(error) => error,
+        }
+    }
+}
+
+/// A connection to one API server, as one identity.
+pub(crate) struct Client {
+    config: kube::Config,
+    inner: RwLock<kube::Client>,
+    slots: Semaphore,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The configuration holds credentials.
+        write!(f, "Client({})", self.config.cluster_url)
+    }
+}
+
+impl Client {
+    /// A client of `config`, whose own retries must be off. Reaches no network.
+    pub(crate) fn new(config: kube::Config) -> Result<Self, ProviderError> {
+        let inner = build(&config)?;
+        Ok(Self {
+            config,
+            inner: RwLock::new(inner),
+            slots: Semaphore::new(AT_ONCE),
+        })
+    }
+
+    /// Sends `call` and reads its answer; tries again what may be tried again.
+    pub(crate) async fn call(&self, call: &Call) -> Result<Answer, Failure> {
+        let _slot = self.slots.acquire().await;
+        let mut refreshed = false;
+        let mut tried = 1;
+        loop {
+            let failure = match self.once(call).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            if failure.status().is_some_and(|status| status.code == 401) && !refreshed {
+                // The token may have been renewed on disk or by its plugin since it was read.
+                refreshed = true;
+                *self.inner.write().await = build(&self.config).map_err(Failure::Lost)?;
+                continue;
+            }
+            let Some(wait) = wait(call.repeatable, &failure, tried).filter(|_| tried < TRIES) else {
+                return Err(failure);
+            };
+            tracing::debug!(method = %call.method, uri = call.uri, tried, ?wait, "trying again");
+            sleep(wait).await;
+            tried += 1;
+        }
+    }
+
+    async fn once(&self, call: &Call) -> Result<Answer, Failure> {
+        let request = request(call)?;
+        let exchange = async {
+            let client = self.inner.read().await.clone();
+            let response = client.send(request).await.map_err(|error| unanswered(&error))?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, ANSWER_MAX);
+            let bytes = body
+                .collect()
+                .await
+                .map_err(|error| lost(format!("its answer broke off: {error}")))?;
+            Ok::<_, ProviderError>((head, bytes.to_bytes()))
+        };
+        let (head, bytes) = timeout(TRY, exchange)
+            .await
+            .map_err(|_| Failure::Lost(lost(format!("no answer within {} s", TRY.as_secs()))))?
+            .map_err(Failure::Lost)?;
+        let json = serde_json::from_slice::<Json>(&bytes);
+        if head.status.is_success() {
+            let body = json.map_err(|_| Failure::Lost(lost("its answer is not JSON")))?;
+            return Ok(Answer {
+                code: head.status,
+                body,
+            });
+        }
+        let mut status: Status = json
+            .ok()
+            .and_then(|json| serde_json::from_value(json).ok())
+            .unwrap_or_default();
+        status.code = head.status.as_u16();
+        status.retry_after = head
+            .headers
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs);
+        Err(Failure::Refused(Box::new(status)))
+    }
+
+    /// The events of a watch, each as JSON; it ends when the server ends it, and is dropped to stop it.
+    pub(crate) async fn watch(
+        &self,
+        uri: String,
+    ) -> Result<impl Stream<Item = Result<Json, ProviderError>> + Send + use<>, Failure> {
+        let request = request(&Call::get(uri))?;
+        let client = self.inner.read().await.clone();
+        let response = timeout(TRY, client.send(request))
+            .await
+            .map_err(|_| Failure::Lost(lost("no answer to a watch")))?
+            .map_err(|error| Failure::Lost(unanswered(&error)))?;
+        let code = response.status();
+        let body = response.into_body();
+        if !code.is_success() {
+            let bytes = timeout(TRY, Limited::new(body, 1 << 20).collect()).await;
+            let bytes = bytes.ok().and_then(Result::ok).map(Collected::to_bytes);
+            let mut status: Status = bytes
+                .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+                .unwrap_or_default();
+            status.code = code.as_u16();
+            return Err(Failure::Refused(Box::new(status)));
+        }
+        Ok(lines(body))
+    }
+}
+
+/// The JSON documents of `body`, one a line.
+fn lines(body: Body) -> impl Stream<Item = Result<Json, ProviderError>> + Send + use<> {
+    futures::stream::unfold(
+        (body, Vec::new()),
+        |(mut body, mut buffer): (Body, Vec<u8>)| async move {
+            loop {
+                if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+                    let rest = buffer.split_off(end + 1);
+                    let parsed =
+                        serde_json::from_slice(&buffer).map_err(|_| lost("an event of a watch is not JSON"));
+                    return Some((parsed, (body, rest)));
+                }
+                if buffer.len() > ANSWER_MAX {
+                    return Some((
+                        Err(lost("an event of a watch is too long")),
+                        (Body::empty(), Vec::new()),
+                    ));
+                }
+                match timeout(SILENCE_MAX, body.frame()).await {
+                    Ok(Some(Ok(frame))) => {
+                        if let Ok(data) = frame.into_data() {
+                            buffer.extend_from_slice(&data);
+                        }
+                    }
+                    // How a watch ends makes no difference: it is begun again where it ended.
+                    Ok(None | Some(Err(_))) | Err(_) => return None,
+                }
+            }
+        },
+    )
+}
+
+fn build(config: &kube::Config) -> Result<kube::Client, ProviderError> {
+    kube::Client::try_from(config.clone()).map_err(|error| ProviderError::Unauthenticated {
+        service: SERVICE.to_owned(),
+        message: chain(&error),
+    })
+}
+
+fn request(call: &Call) -> Result<Request<Body>, Failure> {
+    let mut builder = Request::builder()
+        .method(&call.method)
+        .uri(&call.uri)
+        .header(header::ACCEPT, call.accept);
+    if let Some(payload) = &call.body {
+        builder = builder.header(header::CONTENT_TYPE, payload.content_type);
+    }
+    let bytes = call
+        .body
+        .as_ref()
+        .map(|payload| payload.bytes.clone())
+        .unwrap_or_default();
+    builder
+        .body(Body::from(bytes))
+        .map_err(|error| Failure::Lost(lost(format!("the request can't be made: {error}"))))
+}
+
+fn unanswered(error: &kube::Error) -> ProviderError {
+    match error {
+        kube::Error::Auth(_) => ProviderError::Unauthenticated {
+            service: SERVICE.to_owned(),
+            message: chain(error),
+        },
+        other => lost(chain(other)),
+    }
+}
+
+/// An error with all that is below it, each said once.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(below) = next {
+        let words = below.to_string();
+        if !text.contains(&words) {
+            // Writing to a String can't fail.
+            let _ = write!(text, ": {words}");
+        }
+        next = below.source();
+    }
+    text
+}
+
+/// How long to wait before the next try; none: trying again is not for us.
+fn wait(repeatable: Repeatable, failure: &Failure, tried: u32) -> Option<Duration> {
+    let backoff = BACKOFF * 2_u32.saturating_pow(tried - 1);
+    let backoff = backoff / 2 + backoff.mul_f64(chance() / 2.0);
+    let Failure::Refused(status) = failure else {
+        let again = matches!(failure, Failure::Lost(ProviderError::Unavailable { .. }))
+            && repeatable != Repeatable::Once;
+        return again.then_some(backoff);
+    };
+    let again = match status.code {
+        429 => true,
+        503 | 504 => repeatable != Repeatable::Once,
+        // Not 501, and not on writes: a webhook that fails answers so, too, and was asked for nothing in vain.
+        500 | 502 => repeatable == Repeatable::Read,
+        _ => false,
+    };
+    let asked = status
+        .details
+        .retry_after_seconds
+        .map(Duration::from_secs)
+        .or(status.retry_after);
+    match asked {
+        _ if !again => None,
+        Some(asked) if asked > WAIT_MAX => None,
+        Some(asked) => Some(asked.max(backoff)),
+        None => Some(backoff),
+    }
+}
+
+/// A number from 0 to 1.
+fn chance() -> f64 {
+    // Without randomness there is no jitter, and nothing worse.
+    f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX)
+}
+
+/// Waits `BACKOFF` times two to the `failures`, at most a minute, with jitter.
+pub(crate) fn pause(failures: u32) -> impl Future<Output = ()> {
+    let longest = (BACKOFF * 2_u32.saturating_pow(failures.min(9))).min(Duration::from_mins(1));
+    sleep(longest / 2 + longest.mul_f64(chance() / 2.0))
+}
+
+/// `text` as a part of a path or as a query value.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String can't fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: u16, after: Option<u64>) -> Failure {
+        Failure::Refused(Box::new(Status {
+            code,
+            retry_after: after.map(Duration::from_secs),
+            ..Status::default()
+        }))
+    }
+
+    #[test]
+    fn what_is_tried_again_depends_on_what_it_was() {
+        let again = |repeatable, failure: &Failure| wait(repeatable, failure, 1).is_some();
+        for repeatable in [Repeatable::Read, Repeatable::Idempotent, Repeatable::Once] {
+            assert!(again(repeatable, &refused(429, None)), "the server did nothing");
+            assert!(!again(repeatable, &refused(409, None)) && !again(repeatable, &refused(403, None)));
+        }
+        let gone = Failure::Lost(lost("reset"));
+        assert!(again(Repeatable::Idempotent, &gone) && again(Repeatable::Idempotent, &refused(503, None)));
+        assert!(!again(Repeatable::Once, &gone) && !again(Repeatable::Once, &refused(503, None)));
+        assert!(
+            again(Repeatable::Read, &refused(500, None))
+                && !again(Repeatable::Idempotent, &refused(500, None))
+        );
+    }
+
+    #[test]
+    fn the_servers_wait_is_obeyed_and_a_long_one_is_left_to_the_caller() {
+        let wait = |after| wait(Repeatable::Read, &refused(429, Some(after)), 1);
+        assert_eq!(wait(3), Some(Duration::from_secs(3)));
+        assert_eq!(wait(60), None);
+    }
+
+    #[test]
+    fn waits_grow_and_vary_within_bounds() {
+        for tried in 1..5 {
+            let full = BACKOFF * 2_u32.pow(tried - 1);
+            let wait = wait(Repeatable::Read, &refused(503, None), tried).unwrap();
+            assert!(wait >= full / 2 && wait <= full, "{tried}: {wait:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_encoded() {
+        assert_eq!(encoded("system:node/a b"), "system%3Anode%2Fa%20b");
+        assert_eq!(encoded("x.y-z_1~"), "x.y-z_1~");
+    }
+
+    #[test]
+    fn a_payload_does_not_print() {
+        let body = serde_json::json!({ "data": "hunter2" });
+        let call = Call::send(
+            Method::PATCH,
+            "/x".to_owned(),
+            "application/json",
+            &body,
+            Repeatable::Once,
+        );
+        assert!(!format!("{call:?}").contains("hunter2"));
+    }
+}

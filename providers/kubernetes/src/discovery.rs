@@ -1,0 +1,285 @@
+//! Which types the server knows: aggregated discovery, two requests for all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast_contract::{ApiType, ProviderError, Scope, Served};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::client::{Call, Client, encoded};
+use crate::error::{SERVICE, lost, not_served};
+
+/// Version 2 since Kubernetes 1.30, version 2beta1 since 1.26.
+const ACCEPT: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
+                      application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
+
+/// A type that isn't known is asked for anew, but not more often than this: many objects may lack one type.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A type, as the server serves it.
+#[derive(Clone, Debug)]
+pub(crate) struct Resource {
+    pub(crate) api: ApiType,
+    /// Its name in paths: `deployments`.
+    pub(crate) plural: String,
+    pub(crate) scope: Scope,
+    /// Whether its status is written apart.
+    pub(crate) has_status: bool,
+}
+
+impl Resource {
+    /// As RBAC names it: `deployments.apps`; of the core group `secrets`.
+    pub(crate) fn name(&self) -> String {
+        match self.api.group() {
+            "" => self.plural.clone(),
+            group => format!("{}.{group}", self.plural),
+        }
+    }
+
+    /// As RBAC names its status: `deployments/status.apps`.
+    pub(crate) fn status_name(&self) -> String {
+        match self.api.group() {
+            "" => format!("{}/status", self.plural),
+            group => format!("{}/status.{group}", self.plural),
+        }
+    }
+
+    /// The path of all of them, in `namespace` or everywhere.
+    pub(crate) fn path(&self, namespace: Option<&str>) -> String {
+        let root = if self.api.group().is_empty() {
+            "/api"
+        } else {
+            "/apis"
+        };
+        let mut path = format!("{root}/{}", self.api.api_version);
+        if let Some(namespace) = namespace.filter(|_| self.scope == Scope::Namespaced) {
+            // Writing to a String can't fail.
+            let _ = write!(path, "/namespaces/{}", encoded(namespace));
+        }
+        path + "/" + &self.plural
+    }
+
+    /// The path of one.
+    pub(crate) fn path_of(&self, namespace: Option<&str>, name: &str) -> Result<String, ProviderError> {
+        if self.scope == Scope::Namespaced && namespace.is_none() {
+            return Err(ProviderError::Invalid {
+                target: format!("{} {name}", self.api),
+                message: "objects of this type live in a namespace, and none is given".to_owned(),
+                field: None,
+            });
+        }
+        Ok(format!("{}/{}", self.path(namespace), encoded(name)))
+    }
+}
+
+/// All that the server knew at one time.
+#[derive(Debug)]
+struct Known {
+    resources: BTreeMap<ApiType, Resource>,
+    /// Group versions whose own server didn't answer the API server: what they serve can't be said.
+    stale: BTreeSet<String>,
+    at: Instant,
+}
+
+/// What the server knows, as it said last.
+#[derive(Debug, Default)]
+pub(crate) struct Discovery {
+    known: Mutex<Option<Arc<Known>>>,
+}
+
+impl Discovery {
+    /// Which of `apis` are served; asks the server at the first call, and with `refresh`.
+    pub(crate) async fn served(
+        &self,
+        client: &Client,
+        apis: &[ApiType],
+        refresh: bool,
+    ) -> Result<BTreeMap<ApiType, Served>, ProviderError> {
+        let age = if refresh { Some(Duration::ZERO) } else { None };
+        let known = self.known(client, age).await?;
+        apis.iter()
+            .map(|api| {
+                let served = match known.resources.get(api) {
+                    Some(resource) => Served::Yes(resource.scope),
+                    None if known.stale.contains(&api.api_version) => return Err(stale(api)),
+                    None => Served::No,
+                };
+                Ok((api.clone(), served))
+            })
+            .collect()
+    }
+
+    /// How `api` is served. One that wasn't when the server said last is asked for anew.
+    pub(crate) async fn resource(&self, client: &Client, api: &ApiType) -> Result<Resource, ProviderError> {
+        let mut known = self.known(client, None).await?;
+        if !known.resources.contains_key(api) && known.at.elapsed() > ASK_AGAIN {
+            known = self.known(client, Some(ASK_AGAIN)).await?;
+        }
+        match known.resources.get(api) {
+            Some(resource) => Ok(resource.clone()),
+            None if known.stale.contains(&api.api_version) => Err(stale(api)),
+            None => Err(not_served(api)),
+        }
+    }
+
+    /// What is known, asked for anew where it is older than `age`.
+    async fn known(&self, client: &Client, age: Option<Duration>) -> Result<Arc<Known>, ProviderError> {
+        let asked = Instant::now();
+        // Held while the server is asked, so that many who want to know ask once.
+        let mut known = self.known.lock().await;
+        if let Some(known) = known.as_ref()
+            && (known.at >= asked || age.is_none_or(|age| known.at.elapsed() <= age && age > Duration::ZERO))
+        {
+            return Ok(Arc::clone(known));
+        }
+        let fresh = Arc::new(ask(client).await?);
+        *known = Some(Arc::clone(&fresh));
+        Ok(fresh)
+    }
+}
+
+fn stale(api: &ApiType) -> ProviderError {
+    lost(format!(
+        "the server of {} doesn't answer, so it can't say which types there are",
+        api.api_version
+    ))
+}
+
+async fn ask(client: &Client) -> Result<Known, ProviderError> {
+    // Before it is asked: what it says is at least as new.
+    let at = Instant::now();
+    let (core, groups) = futures::try_join!(page(client, "/api"), page(client, "/apis"))?;
+    let mut known = Known {
+        resources: BTreeMap::new(),
+        stale: BTreeSet::new(),
+        at,
+    };
+    for group in core.items.into_iter().chain(groups.items) {
+        for version in group.versions {
+            let api_version = match group.metadata.name.as_str() {
+                "" => version.version.clone(),
+                name => format!("{name}/{}", version.version),
+            };
+            if version.freshness == "Stale" {
+                known.stale.insert(api_version.clone());
+            }
+            for resource in version.resources {
+                add(&mut known.resources, &api_version, resource);
+            }
+        }
+    }
+    Ok(known)
+}
+
+fn add(resources: &mut BTreeMap<ApiType, Resource>, api_version: &str, found: ResourceDiscovery) {
+    // A resource without a kind of its own is only the parent of subresources.
+    let Some(kind) = found
+        .response_kind
+        .map(|kind| kind.kind)
+        .filter(|kind| !kind.is_empty())
+    else {
+        return;
+    };
+    let api = ApiType::new(api_version, &kind);
+    let resource = Resource {
+        api: api.clone(),
+        plural: found.resource,
+        scope: if found.scope == "Cluster" {
+            Scope::Cluster
+        } else {
+            Scope::Namespaced
+        },
+        has_status: found.subresources.iter().any(|sub| sub.subresource == "status"),
+    };
+    // Of two resources of one kind the one that can be read is meant.
+    if found.verbs.iter().any(|verb| verb == "get") || !resources.contains_key(&api) {
+        resources.insert(api, resource);
+    }
+}
+
+async fn page(client: &Client, path: &str) -> Result<GroupList, ProviderError> {
+    let call = Call {
+        accept: ACCEPT,
+        ..Call::get(path.to_owned())
+    };
+    let answer = client.call(&call).await.map_err(|failure| {
+        failure.into_error(|status| match status.code {
+            401 => ProviderError::Unauthenticated {
+                service: SERVICE.to_owned(),
+                message: "the token or certificate was refused".to_owned(),
+            },
+            403 => ProviderError::Denied {
+                action: format!("get {path} (the role system:discovery)"),
+                target: "the server's types".to_owned(),
+            },
+            429 => ProviderError::Throttled {
+                service: SERVICE.to_owned(),
+                retry_after: status.retry_after,
+            },
+            code => lost(format!("it answered {code} to GET {path}")),
+        })
+    })?;
+    let list: GroupList = serde_json::from_value(answer.body)
+        .map_err(|error| lost(format!("the list of types at {path} can't be read: {error}")))?;
+    if list.kind != "APIGroupDiscoveryList" {
+        return Err(ProviderError::Unsupported {
+            service: SERVICE.to_owned(),
+            what: "aggregated discovery, which comes with Kubernetes 1.26".to_owned(),
+        });
+    }
+    Ok(list)
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct GroupList {
+    kind: String,
+    items: Vec<Group>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Group {
+    metadata: Named,
+    versions: Vec<GroupVersion>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Named {
+    name: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct GroupVersion {
+    version: String,
+    freshness: String,
+    resources: Vec<ResourceDiscovery>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ResourceDiscovery {
+    resource: String,
+    response_kind: Option<ResponseKind>,
+    scope: String,
+    verbs: Vec<String>,
+    subresources: Vec<Subresource>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ResponseKind {
+    kind: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Subresource {
+    subresource: String,
+}

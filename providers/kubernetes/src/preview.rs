@@ -1,0 +1,357 @@
+//! Asking the server what a write would do.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use holdfast_contract::{
+    Action, Change, Conflict, Desired, Difference, Facet, Fidelity, Guard, Kind as _, Observed, Path,
+    Preview, ProviderError, ResourceKey, Value, Write,
+};
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use crate::client::Failure;
+use crate::diff::diff;
+use crate::discovery::Resource;
+use crate::kind::{OBJECT, STATUS};
+use crate::lists::Type;
+use crate::observe::observed as read;
+use crate::owned::our_set;
+use crate::provider::Server;
+use crate::secret::Taint;
+use crate::write::{Apply, Sent, deletion, resource_of};
+use crate::{merge, types};
+
+/// How long a verdict holds. Webhooks and definitions may change meanwhile, and nobody tells.
+const KEPT: Duration = Duration::from_hours(24);
+/// How many verdicts are kept. When there are more, all are forgotten: asking again costs a request each.
+const VERDICTS_MAX: usize = 10_000;
+
+/// What `write` would do.
+pub(crate) async fn preview(server: &Server, write: &Write) -> Result<Preview, ProviderError> {
+    let resource = match resource_of(server, &write.key).await {
+        Ok(resource) => resource,
+        // The type comes with another write of the same plan.
+        Err(ProviderError::NotServed { .. }) if matches!(write.action, Action::Create { .. }) => {
+            return Ok(local(server, write));
+        }
+        Err(error) => return Err(error),
+    };
+    match &write.action {
+        Action::Create { facets } => {
+            let Some(desired) = facets.get(&Facet::from(OBJECT)) else {
+                return Ok(local(server, write));
+            };
+            if desired.value.has_unknown() {
+                return Ok(local(server, write));
+            }
+            let apply = Apply::new(server, write, &resource, &OBJECT.into(), desired, None)?;
+            let sent = Sent {
+                dry_run: true,
+                force: false,
+            };
+            match apply.try_send(server, sent).await {
+                Ok(_) => Ok(Preview {
+                    fidelity: Fidelity::ServerVerified,
+                    ..local(server, write)
+                }),
+                Err(failure) => refused(server, write, &apply, failure),
+            }
+        }
+        Action::Set {
+            facet,
+            desired,
+            observed,
+        } => set(server, write, &resource, facet, desired, observed).await,
+        Action::Delete { observed } => {
+            let call = deletion(&resource, write, observed, true)?;
+            let fidelity = match server.client.call(&call).await {
+                Ok(_) => Fidelity::ServerVerified,
+                Err(Failure::Lost(error)) => return Err(error),
+                Err(Failure::Refused(_)) => Fidelity::Predicted,
+            };
+            Ok(Preview {
+                fidelity,
+                ..local(server, write)
+            })
+        }
+    }
+}
+
+/// What the kind's own rules say, without the server.
+fn local(server: &Server, write: &Write) -> Preview {
+    let (differences, unknown) = match &write.action {
+        Action::Create { facets } => match facets.get(&Facet::from(OBJECT)) {
+            Some(desired) => (merge::creation(desired), desired.value.has_unknown()),
+            None => (Vec::new(), false),
+        },
+        Action::Set {
+            facet,
+            desired,
+            observed,
+        } => {
+            let differences = server
+                .kind
+                .compare(facet, desired, Some(observed), &write.manager);
+            (differences, desired.value.has_unknown())
+        }
+        Action::Delete { observed } => {
+            let old = observed.value(&OBJECT.into()).cloned().unwrap_or_default();
+            (vec![Difference::new(Path::root(), Change::Remove { old })], false)
+        }
+    };
+    Preview {
+        differences,
+        fidelity: if unknown {
+            Fidelity::Unknown
+        } else {
+            Fidelity::Predicted
+        },
+        conflicts: Vec::new(),
+    }
+}
+
+/// A dry run that the server doesn't do says nothing about the write; a document that it doesn't take does.
+fn refused(
+    server: &Server,
+    write: &Write,
+    apply: &Apply<'_>,
+    failure: Failure,
+) -> Result<Preview, ProviderError> {
+    let status = match failure {
+        Failure::Lost(error) => return Err(error),
+        Failure::Refused(status) => status,
+    };
+    let error = apply.meaning(&status);
+    let verdict = match &error {
+        ProviderError::Immutable { .. }
+        | ProviderError::Throttled { .. }
+        | ProviderError::Unauthenticated { .. } => true,
+        // A creation's namespace may come with another write of the same plan, and so may its type.
+        ProviderError::Conflict { .. } => matches!(write.action, Action::Set { .. }),
+        // What the schema says is the server's own word; other refusals are those of admission and webhooks.
+        ProviderError::Invalid { .. } => {
+            status.code == 422 || status.message.contains("strict decoding error")
+        }
+        _ => false,
+    };
+    if verdict {
+        Err(error)
+    } else {
+        Ok(local(server, write))
+    }
+}
+
+async fn set(
+    server: &Server,
+    write: &Write,
+    resource: &Resource,
+    facet: &Facet,
+    desired: &Desired,
+    observed: &Observed,
+) -> Result<Preview, ProviderError> {
+    if desired.value.has_unknown() {
+        return Ok(local(server, write));
+    }
+    // Where foreign content is to go, all that is there counts, and not only what is declared.
+    let whole = !desired.absent.is_empty() || !desired.exact.is_empty();
+    let key = verdict_key(server, write, facet, desired, observed);
+    if !whole && server.verdicts.is_equal(&key) {
+        return Ok(Preview {
+            differences: Vec::new(),
+            fidelity: Fidelity::ServerVerified,
+            conflicts: Vec::new(),
+        });
+    }
+    // A dry run is not refused for a version that has moved on meanwhile.
+    let unguarded = Write {
+        guard: Guard::Same,
+        ..write.clone()
+    };
+    let apply = Apply::new(server, &unguarded, resource, facet, desired, Some(observed))?;
+    // With force: the answer then shows the result also where others hold fields. Which they are is found below.
+    let sent = Sent {
+        dry_run: true,
+        force: true,
+    };
+    let answer = match apply.try_send(server, sent).await {
+        Ok(answer) => answer,
+        Err(failure) => return refused(server, write, &apply, failure),
+    };
+    let after = read(&write.key, answer.body)?;
+    let preview = compared(server, write, facet, desired, observed, &after);
+    if preview.differences.is_empty() {
+        server.verdicts.equal(key);
+    }
+    Ok(preview)
+}
+
+/// What the dry run's answer `after` says.
+fn compared(
+    server: &Server,
+    write: &Write,
+    facet: &Facet,
+    desired: &Desired,
+    before: &Observed,
+    after: &Observed,
+) -> Preview {
+    let empty = Value::map();
+    let document = |observed: &Observed| observed.value(facet).cloned().unwrap_or_else(|| empty.clone());
+    let (old, new) = (document(before), document(after));
+    let held = server.kind.owners(facet, Some(before), &write.manager);
+    let to_hold = server.kind.owners(facet, Some(after), &write.manager);
+    let api = write.key.api.as_ref();
+    let kind = Type {
+        kind: api.map_or("", |api| api.kind.as_str()),
+        built_in: api.is_some_and(types::is_built_in),
+    };
+    let mut found = diff(kind, &old, &new, &to_hold);
+    let mut conflicts = Vec::new();
+    for difference in &mut found {
+        let owners = held.at(&difference.path, &old);
+        if matches!(difference.change, Change::Replace { .. }) {
+            let theirs = owners.others().filter(|manager| *manager != write.manager);
+            conflicts.extend(theirs.map(|manager| Conflict {
+                path: difference.path.clone(),
+                manager: manager.to_owned(),
+            }));
+            difference.note = owners.note();
+        }
+    }
+    let local = server.kind.compare(facet, desired, Some(before), &write.manager);
+    for difference in local {
+        let seen = found
+            .iter()
+            .any(|one| one.path.starts_with(&difference.path) || difference.path.starts_with(&one.path));
+        if seen {
+            continue;
+        }
+        let foreign = desired.absent.contains(&difference.path)
+            || desired
+                .exact
+                .iter()
+                .any(|exact| difference.path.starts_with(exact));
+        let newly_ours =
+            !held.at(&difference.path, &old).ours.any() && to_hold.at(&difference.path, &new).ours.any();
+        match difference.change {
+            // Taken out by a patch after the apply, which the dry run can't show.
+            Change::Remove { .. } if foreign => found.push(difference),
+            Change::Claim if gains(before, after, &write.manager, facet) => found.push(difference),
+            // The same value in other words, and not ours yet.
+            Change::Add { .. } | Change::Replace { .. } if newly_ours => found.push(Difference {
+                change: Change::Claim,
+                ..difference
+            }),
+            _ => {}
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    seal(&old, &mut found, desired);
+    Preview {
+        differences: found,
+        fidelity: Fidelity::ServerVerified,
+        conflicts,
+    }
+}
+
+/// Whether the apply would change what we hold.
+fn gains(before: &Observed, after: &Observed, manager: &str, facet: &Facet) -> bool {
+    let set = |observed: &Observed| {
+        let object = observed.value(&OBJECT.into())?;
+        our_set(object, manager, facet.as_str() == STATUS).cloned()
+    };
+    set(before) != set(after)
+}
+
+/// Seals what is secret by where it was declared, as the server shows it in plain.
+fn seal(old: &Value, found: &mut [Difference], desired: &Desired) {
+    for difference in found.iter_mut() {
+        let declared = desired.value.at_path(&difference.path);
+        if declared.is_none_or(|declared| !declared.is_sensitive()) {
+            continue;
+        }
+        let there = old.at_path(&difference.path);
+        difference.change = match (&difference.change, there) {
+            (Change::Replace { new, .. }, Some(old)) => Change::Replace {
+                old: old.clone().sealed(),
+                new: new.clone().sealed(),
+            },
+            (Change::Add { new }, _) => Change::Add {
+                new: new.clone().sealed(),
+            },
+            (Change::Remove { old }, _) => Change::Remove {
+                old: old.clone().sealed(),
+            },
+            (other, _) => other.clone(),
+        };
+    }
+    Taint::of(&desired.value).seal_all(found);
+}
+
+/// What a verdict is about: the write, what was declared, and what stood there of it.
+type VerdictKey = (ResourceKey, Facet, [u8; 32]);
+
+fn verdict_key(
+    server: &Server,
+    write: &Write,
+    facet: &Facet,
+    desired: &Desired,
+    observed: &Observed,
+) -> VerdictKey {
+    let body = server
+        .kind
+        .applied(facet, desired, Some(observed), &write.manager);
+    let ours = observed
+        .value(&OBJECT.into())
+        .and_then(|object| our_set(object, &write.manager, facet.as_str() == STATUS));
+    let there = observed.value(facet).map(|there| declared_part(&body, there));
+    let mut hash = Sha256::new();
+    for part in [Some(&body), there.as_ref(), ours] {
+        let text = part
+            .and_then(Value::expose_json)
+            .map(|json| json.to_string())
+            .unwrap_or_default();
+        hash.update(text.len().to_be_bytes());
+        hash.update(text);
+    }
+    hash.update(&write.manager);
+    hash.update(observed.uid.as_deref().unwrap_or_default());
+    (write.key.clone(), facet.clone(), hash.finalize().into())
+}
+
+/// What is observed of the declared fields; lists as they are.
+fn declared_part(declared: &Value, there: &Value) -> Value {
+    match (declared.exposed(), there.exposed()) {
+        (Value::Map(declared), Value::Map(there)) => Value::Map(
+            declared
+                .iter()
+                .filter_map(|(key, value)| Some((key.clone(), declared_part(value, there.get(key)?))))
+                .collect(),
+        ),
+        (_, there) => there.clone(),
+    }
+}
+
+/// Writes that the server has said would change nothing, though the local comparison finds a difference.
+///
+/// Only such verdicts are kept: any other is followed by a write. They name content by hash alone.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts(Mutex<BTreeMap<VerdictKey, Instant>>);
+
+impl Verdicts {
+    fn is_equal(&self, key: &VerdictKey) -> bool {
+        self.0
+            .lock()
+            .is_ok_and(|kept| kept.get(key).is_some_and(|at| at.elapsed() < KEPT))
+    }
+
+    fn equal(&self, key: VerdictKey) {
+        if let Ok(mut kept) = self.0.lock() {
+            if kept.len() >= VERDICTS_MAX {
+                kept.clear();
+            }
+            kept.insert(key, Instant::now());
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The provider: one API server, as one identity.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use holdfast_contract::{
+    ApiType, Found, Observation, Preview, Provider, ProviderError, ProviderName, Query, Served, Wanted,
+    WatchStream, Write, Written,
+};
+
+use crate::client::Client;
+use crate::discovery::Discovery;
+use crate::kind::ObjectKind;
+use crate::preview::Verdicts;
+use crate::{find, observe, preview, watch, write};
+
+/// A connection, with what is learnt over it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) client: Client,
+    pub(crate) discovery: Discovery,
+    pub(crate) unlisted: observe::Unlisted,
+    pub(crate) kind: ObjectKind,
+    pub(crate) verdicts: Verdicts,
+}
+
+impl Server {
+    pub(crate) fn new(client: Client) -> Self {
+        Self {
+            client,
+            discovery: Discovery::default(),
+            unlisted: observe::Unlisted::default(),
+            kind: ObjectKind::new(),
+            verdicts: Verdicts::default(),
+        }
+    }
+}
+
+/// The objects of one cluster.
+#[derive(Debug)]
+pub(crate) struct KubernetesProvider {
+    name: ProviderName,
+    server: Arc<Server>,
+}
+
+impl KubernetesProvider {
+    pub(crate) fn new(name: ProviderName, server: Arc<Server>) -> Self {
+        Self { name, server }
+    }
+}
+
+#[async_trait]
+impl Provider for KubernetesProvider {
+    fn name(&self) -> &ProviderName {
+        &self.name
+    }
+
+    async fn observe(&self, wanted: &[Wanted]) -> Vec<Result<Observation, ProviderError>> {
+        observe::observe(&self.server, wanted).await
+    }
+
+    async fn find(&self, query: &Query) -> Result<Vec<Found>, ProviderError> {
+        find::find(&self.server, &self.name, query).await
+    }
+
+    async fn served(
+        &self,
+        apis: &[ApiType],
+        refresh: bool,
+    ) -> Result<BTreeMap<ApiType, Served>, ProviderError> {
+        self.server
+            .discovery
+            .served(&self.server.client, apis, refresh)
+            .await
+    }
+
+    async fn preview(&self, write: &Write) -> Result<Preview, ProviderError> {
+        preview::preview(&self.server, write).await
+    }
+
+    async fn write(&self, write: &Write) -> Result<Written, ProviderError> {
+        write::write(&self.server, write).await
+    }
+
+    fn watch(&self, wanted: &[Wanted]) -> Option<WatchStream> {
+        Some(watch::watch(&self.server, wanted))
+    }
+
+    /// A cluster has no number of its own; its id is the [`StateStore`](holdfast_contract::StateStore)'s to tell.
+    async fn account(&self) -> Result<Option<String>, ProviderError> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,395 @@
+//! Where a policy's ledger and lease are kept: a `ConfigMap` and a `Lease` in one namespace.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use holdfast_contract::{
+    ApiType, Held, Holder, PolicyId, ProviderError, ResourceKey, StateStore, Stored, Version,
+};
+use http::Method;
+use serde_json::{Value as Json, json};
+use tokio::sync::OnceCell;
+
+use crate::client::{Answer, Call, Failure, Repeatable, encoded};
+use crate::error::{Asked, Status, lost};
+use crate::lease::{self, Sightings};
+use crate::provider::Server;
+
+/// The namespace of policies that come from files; their state is named after them alone.
+const FILES: &str = "holdfast-system";
+/// The one key of the ledger's data. Entries are named by addresses, which are no valid keys of their own.
+const DATA: &str = "ledger.json";
+/// Whose it is, in full; the label of this name holds the policy's name only, as labels take no slash.
+const POLICY: &str = "holdfast.dev/policy";
+/// The longest text that a label takes.
+const LABEL_MAX: usize = 63;
+
+/// Ledgers and leases in one namespace of one cluster.
+///
+/// A ledger is created by POST and replaced under the version that was read; what the server then says that it holds
+/// is compared with what was sent. All objects bear `velero.io/exclude-from-backup`, so that no restore brings an old
+/// ledger back.
+#[derive(Debug)]
+pub(crate) struct KubernetesState {
+    server: Arc<Server>,
+    namespace: String,
+    cluster: OnceCell<String>,
+    sightings: Mutex<BTreeMap<PolicyId, Sightings>>,
+}
+
+/// One of the two objects of a policy.
+struct Place {
+    key: ResourceKey,
+    /// `configmaps`, `leases.coordination.k8s.io`.
+    resource: &'static str,
+    plural: &'static str,
+    /// The path of all of them in the namespace.
+    path: String,
+}
+
+impl Place {
+    fn of(&self) -> String {
+        format!("{}/{}", self.path, encoded(&self.key.name))
+    }
+
+    fn meaning(&self, verb: &'static str) -> impl FnOnce(&Status) -> ProviderError {
+        move |status| {
+            status.meaning(Asked {
+                verb,
+                resource: self.resource,
+                key: &self.key,
+                sensitive: false,
+            })
+        }
+    }
+}
+
+impl KubernetesState {
+    /// State in `namespace`, which is made when something is first kept there.
+    pub(crate) fn new(server: Arc<Server>, namespace: &str) -> Self {
+        Self {
+            server,
+            namespace: namespace.to_owned(),
+            cluster: OnceCell::new(),
+            sightings: Mutex::default(),
+        }
+    }
+
+    fn key(api: ApiType, name: String, namespace: Option<&str>) -> ResourceKey {
+        ResourceKey {
+            provider: "kubernetes".into(),
+            kind: crate::kind::NAME.into(),
+            api: Some(api),
+            namespace: namespace.map(str::to_owned),
+            name,
+            region: None,
+        }
+    }
+
+    /// The name of both objects. That no two policies share one is checked by whose it says it is.
+    fn name(policy: &PolicyId) -> String {
+        if policy.namespace == FILES {
+            policy.name.clone()
+        } else {
+            format!("{}.{}", policy.namespace, policy.name)
+        }
+    }
+
+    fn ledger(&self, policy: &PolicyId) -> Place {
+        Place {
+            key: Self::key(
+                ApiType::new("v1", "ConfigMap"),
+                Self::name(policy),
+                Some(&self.namespace),
+            ),
+            resource: "configmaps",
+            plural: "configmaps",
+            path: format!("/api/v1/namespaces/{}/configmaps", encoded(&self.namespace)),
+        }
+    }
+
+    fn lease(&self, policy: &PolicyId) -> Place {
+        let api = ApiType::new("coordination.k8s.io/v1", "Lease");
+        Place {
+            key: Self::key(api, Self::name(policy), Some(&self.namespace)),
+            resource: "leases.coordination.k8s.io",
+            plural: "leases",
+            path: format!(
+                "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
+                encoded(&self.namespace)
+            ),
+        }
+    }
+
+    /// The object at `place`; none is a proof that there is none. One of another policy is an error.
+    async fn get(&self, place: &Place, policy: &PolicyId) -> Result<Option<Json>, ProviderError> {
+        let body = match self.server.client.call(&Call::get(place.of())).await {
+            Ok(answer) => answer.body,
+            Err(Failure::Refused(status)) if status.is_not_found_of(place.plural, &place.key.name) => {
+                return Ok(None);
+            }
+            Err(failure) => return Err(failure.into_error(place.meaning("get"))),
+        };
+        let owner = body
+            .pointer("/metadata/annotations")
+            .and_then(|all| all.get(POLICY))
+            .and_then(Json::as_str);
+        if owner != Some(policy.to_string().as_str()) {
+            return Err(ProviderError::Foreign {
+                target: place.key.to_string(),
+                message: match owner {
+                    Some(owner) => format!("it is the state of the policy {owner}"),
+                    None => format!("it has no annotation {POLICY}: it is not this policy's state"),
+                },
+            });
+        }
+        Ok(Some(body))
+    }
+
+    /// Creates `object` at `place`, and its namespace where that is missing. A conflict if it exists.
+    async fn create(
+        &self,
+        place: &Place,
+        object: &Json,
+        repeatable: Repeatable,
+    ) -> Result<Json, ProviderError> {
+        let uri = format!("{}?fieldManager=holdfast", place.path);
+        let call = Call::send(Method::POST, uri, "application/json", object, repeatable);
+        let answer = match self.server.client.call(&call).await {
+            Err(Failure::Refused(status)) if status.code == 404 && status.details.kind == "namespaces" => {
+                self.create_namespace().await?;
+                self.server.client.call(&call).await
+            }
+            answer => answer,
+        };
+        body(answer, place.meaning("create"))
+    }
+
+    async fn create_namespace(&self) -> Result<(), ProviderError> {
+        let namespace = json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": { "name": self.namespace, "labels": { "app.kubernetes.io/managed-by": "holdfast" } },
+        });
+        let uri = "/api/v1/namespaces?fieldManager=holdfast".to_owned();
+        let call = Call::send(
+            Method::POST,
+            uri,
+            "application/json",
+            &namespace,
+            Repeatable::Idempotent,
+        );
+        match self.server.client.call(&call).await {
+            Ok(_) => Ok(()),
+            // Somebody else was faster, or a lost answer was ours.
+            Err(Failure::Refused(status)) if status.code == 409 => Ok(()),
+            Err(failure) => {
+                let key = Self::key(ApiType::new("v1", "Namespace"), self.namespace.clone(), None);
+                Err(failure.into_error(|status| {
+                    status.meaning(Asked {
+                        verb: "create",
+                        resource: "namespaces",
+                        key: &key,
+                        sensitive: false,
+                    })
+                }))
+            }
+        }
+    }
+
+    /// `version`: the one that is replaced.
+    fn metadata(&self, policy: &PolicyId, version: Option<&Version>) -> Json {
+        let mut labels = BTreeMap::from([
+            ("app.kubernetes.io/managed-by", "holdfast"),
+            ("velero.io/exclude-from-backup", "true"),
+        ]);
+        if policy.name.len() <= LABEL_MAX {
+            labels.insert(POLICY, &policy.name);
+        }
+        json!({
+            "name": Self::name(policy),
+            "namespace": self.namespace,
+            "labels": labels,
+            "annotations": { POLICY: policy.to_string() },
+            "resourceVersion": version.map(|version| &version.0),
+        })
+    }
+
+    fn sighted(&self, policy: &PolicyId, lease: &Json) -> Duration {
+        match self.sightings.lock() {
+            Ok(mut all) => all.entry(policy.clone()).or_default().unchanged_for(lease),
+            Err(_) => Duration::ZERO,
+        }
+    }
+}
+
+fn body(
+    answer: Result<Answer, Failure>,
+    meaning: impl FnOnce(&Status) -> ProviderError,
+) -> Result<Json, ProviderError> {
+    answer
+        .map(|answer| answer.body)
+        .map_err(|failure| failure.into_error(meaning))
+}
+
+#[async_trait]
+impl StateStore for KubernetesState {
+    async fn load(&self, policy: &PolicyId) -> Result<Option<Stored>, ProviderError> {
+        match self.get(&self.ledger(policy), policy).await? {
+            Some(object) => stored(&object).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn save(
+        &self,
+        policy: &PolicyId,
+        entries: &BTreeMap<String, String>,
+        expected: Option<&Version>,
+    ) -> Result<Version, ProviderError> {
+        let place = self.ledger(policy);
+        let text = serde_json::to_string_pretty(entries).map_err(|error| lost(error.to_string()))?;
+        let object = json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": self.metadata(policy, expected),
+            "data": { DATA: text },
+        });
+        let kept = if expected.is_none() {
+            // Not repeated when its answer is lost: a second try would find the first one's ledger and call it a
+            // conflict. The caller loads what there is.
+            self.create(&place, &object, Repeatable::Once).await?
+        } else {
+            // A merge leaves labels and annotations of others; with a version it is a compare-and-swap.
+            let uri = format!("{}?fieldManager=holdfast", place.of());
+            let merge = "application/merge-patch+json";
+            let call = Call::send(Method::PATCH, uri, merge, &object, Repeatable::Once);
+            body(self.server.client.call(&call).await, place.meaning("patch"))?
+        };
+        let kept = stored(&kept)?;
+        if kept.entries == *entries {
+            return Ok(kept.version);
+        }
+        Err(ProviderError::Unsupported {
+            service: place.key.to_string(),
+            what: "keeping what is written: something between changed the ledger's data".to_owned(),
+        })
+    }
+
+    fn place(&self, policy: &PolicyId) -> String {
+        self.ledger(policy).key.to_string()
+    }
+
+    async fn cluster(&self) -> Result<Option<String>, ProviderError> {
+        let read = async {
+            let key = Self::key(ApiType::new("v1", "Namespace"), "kube-system".to_owned(), None);
+            let call = Call::get("/api/v1/namespaces/kube-system".to_owned());
+            let object = body(self.server.client.call(&call).await, |status| {
+                status.meaning(Asked {
+                    verb: "get",
+                    resource: "namespaces",
+                    key: &key,
+                    sensitive: false,
+                })
+            })?;
+            let uid = object.pointer("/metadata/uid").and_then(Json::as_str);
+            uid.map(str::to_owned)
+                .ok_or_else(|| lost("the namespace kube-system has no uid"))
+        };
+        self.cluster.get_or_try_init(|| read).await.cloned().map(Some)
+    }
+
+    /// A lease of somebody else has expired when the clock says so, by what its holder wrote, or when it hasn't
+    /// changed for its whole duration while this process looked on. The first is all that a single call has to go by,
+    /// so clocks that differ by more than the duration would let two hold it: a lease is no fence, and writes are
+    /// conditional all the same.
+    async fn acquire(
+        &self,
+        policy: &PolicyId,
+        holder: &Holder,
+        duration: Duration,
+    ) -> Result<Held, ProviderError> {
+        let place = self.lease(policy);
+        // Each round lost is one that somebody else won; a few in a row mean that it is theirs.
+        for _ in 0..3 {
+            let Some(mut object) = self.get(&place, policy).await? else {
+                let mut object = json!({
+                    "apiVersion": "coordination.k8s.io/v1",
+                    "kind": "Lease",
+                    "metadata": self.metadata(policy, None),
+                });
+                lease::take(&mut object, holder, duration);
+                match self.create(&place, &object, Repeatable::Idempotent).await {
+                    Ok(_) => return Ok(Held::Ours),
+                    Err(ProviderError::Conflict { .. }) => continue,
+                    Err(error) => return Err(error),
+                }
+            };
+            let unchanged = self.sighted(policy, &object);
+            if let Some((holder, remaining)) = lease::theirs(&object, holder, unchanged) {
+                return Ok(Held::Theirs { holder, remaining });
+            }
+            lease::take(&mut object, holder, duration);
+            match self.replace(&place, &object).await {
+                Ok(()) => return Ok(Held::Ours),
+                Err(ProviderError::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(ProviderError::Conflict { key: place.key })
+    }
+
+    async fn release(&self, policy: &PolicyId, holder: &Holder) -> Result<(), ProviderError> {
+        let place = self.lease(policy);
+        let Some(mut object) = self.get(&place, policy).await? else {
+            return Ok(());
+        };
+        if !lease::is_held_by(&object, holder) {
+            return Ok(());
+        }
+        lease::give_back(&mut object);
+        match self.replace(&place, &object).await {
+            // Whoever has changed it has taken it.
+            Ok(()) | Err(ProviderError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl KubernetesState {
+    /// Replaces what stands at `place`, if it still is at the version that `object` bears.
+    async fn replace(&self, place: &Place, object: &Json) -> Result<(), ProviderError> {
+        let uri = format!("{}?fieldManager=holdfast", place.of());
+        let call = Call::send(
+            Method::PUT,
+            uri,
+            "application/json",
+            object,
+            Repeatable::Idempotent,
+        );
+        body(self.server.client.call(&call).await, place.meaning("update")).map(|_| ())
+    }
+}
+
+fn stored(object: &Json) -> Result<Stored, ProviderError> {
+    let text = object
+        .pointer("/data")
+        .and_then(|data| data.get(DATA))
+        .and_then(Json::as_str);
+    let entries = match text {
+        Some(text) => serde_json::from_str(text).map_err(|error| ProviderError::Invalid {
+            target: "the ledger".to_owned(),
+            message: format!("its {DATA} can't be read: {error}"),
+            field: None,
+        })?,
+        None => BTreeMap::new(),
+    };
+    let version = object.pointer("/metadata/resourceVersion").and_then(Json::as_str);
+    let version = version.ok_or_else(|| lost("the ledger as it was answered has no version"))?;
+    Ok(Stored {
+        entries,
+        version: Version(version.to_owned()),
+    })
+}
