@@ -19,7 +19,7 @@ use crate::credentials::{Credentials, Keys};
 use crate::error::{Asked, Refusal};
 use crate::names;
 use crate::retry::{self, Repeat};
-use crate::sign::{self, Service};
+use crate::sign::{Service, Signer};
 use crate::sts::Sts;
 
 /// One attempt takes no longer.
@@ -357,17 +357,15 @@ impl Client {
         {
             headers.insert("x-amz-expected-bucket-owner", account);
         }
-        sign::sign(
-            Service::S3,
-            &call.method,
-            url,
-            &mut headers,
-            &call.body,
+        let signer = Signer {
+            service: Service::S3,
             region,
             keys,
-            OffsetDateTime::now_utc(),
-        )
-        .map_err(Lost::Refused)?;
+            now: OffsetDateTime::now_utc(),
+        };
+        signer
+            .sign(&call.method, url, &mut headers, &call.body)
+            .map_err(Lost::Refused)?;
         let request = self
             .http
             .request(call.method.clone(), url.clone())
@@ -431,4 +429,126 @@ fn is_sendable(name: &str) -> bool {
 /// What a message calls it.
 pub(crate) fn target(key: Option<&ResourceKey>) -> String {
     key.map_or_else(|| "all buckets".to_owned(), |key| format!("bucket {}", key.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials::Source;
+    use crate::environment::Environment;
+    use holdfast_contract::Value;
+
+    fn client(settings: &[(&str, Value)]) -> Client {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
+        let settings = Settings::read(&settings, &Environment::default()).unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let sts = Sts::new(http.clone(), settings.sts.clone(), "us-east-1".to_owned());
+        let credentials = Credentials::new(Source::Environment, Environment::default(), sts.clone());
+        Client::new(http, settings, credentials, sts)
+    }
+
+    fn url(client: &Client, name: &str, query: &[(&str, &str)], region: &str) -> Result<String, String> {
+        let key = ResourceKey {
+            provider: "s3".into(),
+            kind: "s3/Bucket".into(),
+            api: None,
+            namespace: None,
+            name: name.to_owned(),
+            region: None,
+        };
+        let query: Vec<(&str, String)> = query
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect();
+        client.url(Some(&key), &query, region).map(String::from)
+    }
+
+    #[test]
+    fn a_bucket_is_addressed_by_host_on_the_service_itself() {
+        let aws = client(&[]);
+        let tagging = [("tagging", "")];
+        assert_eq!(
+            url(&aws, "demo", &tagging, "eu-west-1").unwrap(),
+            "https://demo.s3.eu-west-1.amazonaws.com/?tagging"
+        );
+        assert_eq!(
+            url(&aws, "demo.with.dots", &tagging, "eu-west-1").unwrap(),
+            "https://s3.eu-west-1.amazonaws.com/demo.with.dots?tagging",
+            "certificates are for one label"
+        );
+        assert_eq!(
+            url(&aws, "Old_Name", &[], "us-east-1").unwrap(),
+            "https://s3.us-east-1.amazonaws.com/Old_Name"
+        );
+        assert_eq!(
+            url(&aws, "demo", &[], "cn-north-1").unwrap(),
+            "https://demo.s3.cn-north-1.amazonaws.com.cn/"
+        );
+        let pages = [("continuation-token", "a+b/c=&d")];
+        let all = aws.url(
+            None,
+            &pages.map(|(name, value)| (name, value.to_owned())),
+            "us-east-1",
+        );
+        assert_eq!(
+            all.unwrap().as_str(),
+            "https://s3.us-east-1.amazonaws.com/?continuation-token=a%2Bb%2Fc%3D%26d"
+        );
+    }
+
+    #[test]
+    fn a_bucket_is_addressed_by_path_on_an_endpoint_unless_told_otherwise() {
+        let endpoint = ("endpoint", Value::from("http://127.0.0.1:4566/s3/"));
+        let own = client(std::slice::from_ref(&endpoint));
+        assert_eq!(
+            url(&own, "demo", &[("acl", "")], "x").unwrap(),
+            "http://127.0.0.1:4566/s3/demo?acl"
+        );
+        let by_host = client(&[
+            ("endpoint", "https://store.example".into()),
+            ("pathStyle", false.into()),
+        ]);
+        assert_eq!(
+            url(&by_host, "demo", &[], "x").unwrap(),
+            "https://demo.store.example/"
+        );
+    }
+
+    #[test]
+    fn a_name_can_not_lead_elsewhere() {
+        let aws = client(&[]);
+        for name in [
+            "",
+            "..",
+            "../x",
+            "a/b",
+            "a?b",
+            "a@evil.example",
+            "evil.example/",
+            "a b",
+        ] {
+            assert!(url(&aws, name, &[], "us-east-1").is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_comes_along_with_a_document_is_its_digest() {
+        let key = ResourceKey {
+            provider: "s3".into(),
+            kind: "s3/Bucket".into(),
+            api: None,
+            namespace: None,
+            name: "demo".to_owned(),
+            region: None,
+        };
+        let call = Call::bucket(Method::PUT, &key, "").with_body("application/xml", "abc".to_owned());
+        assert!(
+            call.headers
+                .contains(&("content-md5", "kAFQmDzST7DWlj99KOF/cg==".to_owned()))
+        );
+    }
 }

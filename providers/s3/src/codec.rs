@@ -142,14 +142,13 @@ fn content(content: &Content, node: &Node) -> Value {
             let same = one_of.iter().find(|one| one.eq_ignore_ascii_case(text));
             Value::from(same.copied().unwrap_or(text))
         }
-        Content::Date | Content::Attribute => Value::from(text),
         Content::Bool if text.trim().eq_ignore_ascii_case("true") => Value::Bool(true),
         Content::Bool if text.trim().eq_ignore_ascii_case("false") => Value::Bool(false),
         Content::Integer => text
             .trim()
             .parse::<i64>()
             .map_or_else(|_| Value::from(text), Value::from),
-        Content::Bool => Value::from(text),
+        Content::Bool | Content::Date | Content::Attribute => Value::from(text),
         Content::Struct(elements) => group(elements, node),
         // Lists are read where their element is looked for; the table has no list of lists.
         Content::Repeated(item, _) | Content::Wrapped(_, item, _) => self::content(item, node),

@@ -199,15 +199,12 @@ impl Settings {
             host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn")
         });
         let sts_knows_us = given_sts.is_some() || is_aws;
-        let sts = match given_sts {
-            Some(sts) => sts,
-            None => {
-                let region = region.as_ref().unwrap_or(&fallback_region);
-                url(
-                    "region",
-                    &format!("https://sts.{region}.{}/", names::domain(region)),
-                )?
-            }
+        let sts = if let Some(sts) = given_sts {
+            sts
+        } else {
+            let region = region.as_ref().unwrap_or(&fallback_region);
+            let host = format!("https://sts.{region}.{}/", names::domain(region));
+            url("region", &host)?
         };
         Ok(Self {
             region,

@@ -17,10 +17,12 @@ impl fmt::Debug for Environment {
 impl Environment {
     /// The process's, as it is now.
     pub(crate) fn of_process() -> Self {
-        Self::from_iter(std::env::vars_os().filter_map(|(name, value)| {
-            let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
-            (name.starts_with("AWS_") || name == "HOME").then_some((name, value))
-        }))
+        std::env::vars_os()
+            .filter_map(|(name, value)| {
+                let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+                (name.starts_with("AWS_") || name == "HOME").then_some((name, value))
+            })
+            .collect()
     }
 
     /// The variable `name`; an empty one counts as unset, as the service's own tools have it.

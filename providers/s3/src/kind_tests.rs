@@ -53,7 +53,7 @@ fn merged(facet: &str, desired: serde_json::Value, there: serde_json::Value) -> 
         .unwrap()
 }
 
-fn rule(more: serde_json::Value) -> serde_json::Value {
+fn rule(more: &serde_json::Value) -> serde_json::Value {
     let mut rule = json!({"id": "a", "status": "Enabled"});
     rule.as_object_mut()
         .unwrap()
@@ -97,12 +97,12 @@ fn lifecycle_rules_that_mean_the_same_are_equal() {
         ),
     ] {
         assert_eq!(
-            paths("lifecycle", rule(ours.clone()), rule(theirs.clone())),
+            paths("lifecycle", rule(&ours), rule(&theirs)),
             [""; 0],
             "{ours} {theirs}"
         );
         assert_eq!(
-            paths("lifecycle", rule(theirs.clone()), rule(ours.clone())),
+            paths("lifecycle", rule(&theirs), rule(&ours)),
             [""; 0],
             "{theirs} {ours}"
         );
@@ -114,8 +114,8 @@ fn a_filter_compares_whole() {
     let differs = |ours: serde_json::Value, theirs: serde_json::Value| {
         paths(
             "lifecycle",
-            rule(json!({"filter": ours})),
-            rule(json!({"filter": theirs})),
+            rule(&json!({"filter": ours})),
+            rule(&json!({"filter": theirs})),
         )
     };
     assert_eq!(
@@ -132,12 +132,12 @@ fn a_filter_compares_whole() {
     assert_eq!(
         merged(
             "lifecycle",
-            rule(json!({"filter": {"prefix": "a/"}, "expiration": {"days": 5}})),
+            rule(&json!({"filter": {"prefix": "a/"}, "expiration": {"days": 5}})),
             rule(
-                json!({"filter": {"and": {"prefix": "a/", "objectSizeLessThan": 5}}, "expiration": {"date": "2030-01-01T00:00:00Z"}})
+                &json!({"filter": {"and": {"prefix": "a/", "objectSizeLessThan": 5}}, "expiration": {"date": "2030-01-01T00:00:00Z"}})
             ),
         ),
-        rule(json!({"filter": {"prefix": "a/"}, "expiration": {"days": 5}}))
+        rule(&json!({"filter": {"prefix": "a/"}, "expiration": {"days": 5}}))
     );
 }
 
@@ -147,7 +147,7 @@ fn foreign_rules_and_fields_stay_where_they_are() {
         {"status": "Enabled", "filter": {"prefix": "x/"}, "expiration": {"days": 1}},
         {"id": "a", "status": "Disabled", "filter": {}, "noncurrentVersionExpiration": {"noncurrentDays": 3}, "NewThing": "kept"},
         {"id": "z", "status": "Enabled", "filter": {}, "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7}}]});
-    let merged = merged("lifecycle", rule(json!({"filter": {}})), theirs.clone());
+    let merged = merged("lifecycle", rule(&json!({"filter": {}})), theirs.clone());
     let mut expected = theirs;
     expected["rules"][1]["status"] = json!("Enabled");
     assert_eq!(merged, expected, "also a rule without a name");

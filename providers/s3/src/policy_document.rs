@@ -253,7 +253,7 @@ fn identity(statement: &Value) -> String {
         return sid.to_owned();
     }
     let digest = Sha256::digest(normal_statement(statement).to_string());
-    let short: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let short: String = crate::sign::hex(&digest).chars().take(8).collect();
     format!("(no Sid, {short})")
 }
 
@@ -280,7 +280,7 @@ fn principal(value: &Value) -> Value {
     match normal.as_map() {
         Some(kinds)
             if kinds.len() == 1
-                && kinds.get("AWS").and_then(Value::as_list) == Some(&[everybody.clone()]) =>
+                && kinds.get("AWS").and_then(Value::as_list) == Some(std::slice::from_ref(&everybody)) =>
         {
             everybody
         }

@@ -105,12 +105,12 @@ mod tests {
     use bytes::Bytes;
     use http::{HeaderMap, StatusCode};
 
-    fn answer(status: u16, code: &str) -> Result<Answer, Lost> {
-        Ok(Answer {
+    fn answer(status: u16, code: &str) -> Answer {
+        Answer {
             status: StatusCode::from_u16(status).unwrap(),
             headers: HeaderMap::new(),
             body: Bytes::from(format!("<Error><Code>{code}</Code></Error>")),
-        })
+        }
     }
 
     async fn attempts(repeat: Repeat, of: impl Fn(u32) -> Result<Answer, Lost>) -> u32 {
@@ -134,7 +134,7 @@ mod tests {
             (404, "NoSuchBucket", 1),
             (409, "BucketNotEmpty", 1),
         ] {
-            let count = attempts(Repeat::Safe, |_| answer(status, code)).await;
+            let count = attempts(Repeat::Safe, |_| Ok(answer(status, code))).await;
             assert_eq!(count, expected, "{status} {code}");
         }
         let lost = |_| Err(Lost::Connection("reset".to_owned()));
@@ -144,13 +144,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_in_doubt_is_not_repeated_where_that_is_unsafe() {
         assert_eq!(
-            attempts(Repeat::OnlyRefused, |_| answer(500, "InternalError")).await,
+            attempts(Repeat::OnlyRefused, |_| Ok(answer(500, "InternalError"))).await,
             1
         );
         let lost = |_| Err(Lost::Connection("reset".to_owned()));
         assert_eq!(attempts(Repeat::OnlyRefused, lost).await, 1);
         assert_eq!(
-            attempts(Repeat::OnlyRefused, |_| answer(503, "SlowDown")).await,
+            attempts(Repeat::OnlyRefused, |_| Ok(answer(503, "SlowDown"))).await,
             4
         );
     }
@@ -159,7 +159,7 @@ mod tests {
     async fn a_wait_that_is_asked_for_is_kept_or_given_up() {
         let asks = |seconds: &'static str| {
             move |number: u32| {
-                let mut answer = answer(if number == 1 { 503 } else { 200 }, "SlowDown").unwrap();
+                let mut answer = answer(if number == 1 { 503 } else { 200 }, "SlowDown");
                 answer
                     .headers
                     .insert("retry-after", http::HeaderValue::from_static(seconds));

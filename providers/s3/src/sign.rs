@@ -21,60 +21,68 @@ pub(crate) enum Service {
     Sts,
 }
 
-/// Adds to `headers` all that makes the request ours: date, body hash, token, signature. Every header that is there is
-/// signed.
-pub(crate) fn sign(
-    service: Service,
-    method: &Method,
-    url: &Url,
-    headers: &mut HeaderMap,
-    body: &[u8],
-    region: &str,
-    keys: &Keys,
-    now: OffsetDateTime,
-) -> Result<(), String> {
-    let hash = hex(&Sha256::digest(body));
-    let date = now
-        .format(format_description!("[year][month][day]T[hour][minute][second]Z"))
-        .map_err(|error| error.to_string())?;
-    let mut host = url.host_str().unwrap_or_default().to_owned();
-    if let Some(port) = url.port() {
-        let _ = write!(host, ":{port}");
-    }
-    put(headers, HOST, &host)?;
-    put(headers, HeaderName::from_static("x-amz-content-sha256"), &hash)?;
-    put(headers, HeaderName::from_static("x-amz-date"), &date)?;
-    if let Some(token) = &keys.session_token {
-        put(headers, HeaderName::from_static("x-amz-security-token"), token)?;
-    }
-    // rust-s3 knows some regions by name and takes an unknown name for an endpoint; only the name is used here.
-    let region = Region::Custom {
-        region: region.to_owned(),
-        endpoint: String::new(),
-    };
-    let request =
-        signing::canonical_request(method.as_str(), url, headers, &hash).map_err(|e| e.to_string())?;
-    let names = signing::signed_header_string(headers);
-    let authorization = match service {
-        Service::S3 => {
-            let text = signing::string_to_sign(&now, &region, &request).map_err(|e| e.to_string())?;
-            let signature = signature(&now, keys, &region, "s3", &text)?;
-            signing::authorization_header(&keys.access_key, &now, &region, &names, &signature)
-                .map_err(|e| e.to_string())?
+/// Signs requests: for one service in one region, with these keys, at this moment.
+pub(crate) struct Signer<'a> {
+    pub(crate) service: Service,
+    pub(crate) region: &'a str,
+    pub(crate) keys: &'a Keys,
+    pub(crate) now: OffsetDateTime,
+}
+
+impl Signer<'_> {
+    /// Adds to `headers` all that makes the request ours: date, body hash, token, signature. Every header that is
+    /// there is signed.
+    pub(crate) fn sign(
+        &self,
+        method: &Method,
+        url: &Url,
+        headers: &mut HeaderMap,
+        body: &[u8],
+    ) -> Result<(), String> {
+        let (keys, now) = (self.keys, &self.now);
+        let hash = hex(&Sha256::digest(body));
+        let date = now
+            .format(format_description!("[year][month][day]T[hour][minute][second]Z"))
+            .map_err(|error| error.to_string())?;
+        let mut host = url.host_str().unwrap_or_default().to_owned();
+        if let Some(port) = url.port() {
+            let _ = write!(host, ":{port}");
         }
-        Service::Sts => {
-            let day: String = date.chars().take(8).collect();
-            let scope = format!("{day}/{region}/sts/aws4_request");
-            let request = hex(&Sha256::digest(request));
-            let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{request}");
-            let signature = signature(&now, keys, &region, "sts", &text)?;
-            format!(
-                "AWS4-HMAC-SHA256 Credential={}/{scope},SignedHeaders={names},Signature={signature}",
-                keys.access_key
-            )
+        put(headers, HOST, &host)?;
+        put(headers, HeaderName::from_static("x-amz-content-sha256"), &hash)?;
+        put(headers, HeaderName::from_static("x-amz-date"), &date)?;
+        if let Some(token) = &keys.session_token {
+            put(headers, HeaderName::from_static("x-amz-security-token"), token)?;
         }
-    };
-    put(headers, AUTHORIZATION, &authorization)
+        // rust-s3 knows some regions by name and takes an unknown name for an endpoint; only the name is used here.
+        let region = Region::Custom {
+            region: self.region.to_owned(),
+            endpoint: String::new(),
+        };
+        let request =
+            signing::canonical_request(method.as_str(), url, headers, &hash).map_err(|e| e.to_string())?;
+        let names = signing::signed_header_string(headers);
+        let authorization = match self.service {
+            Service::S3 => {
+                let text = signing::string_to_sign(now, &region, &request).map_err(|e| e.to_string())?;
+                let signature = signature(now, keys, &region, "s3", &text)?;
+                signing::authorization_header(&keys.access_key, now, &region, &names, &signature)
+                    .map_err(|e| e.to_string())?
+            }
+            Service::Sts => {
+                let day: String = date.chars().take(8).collect();
+                let scope = format!("{day}/{region}/sts/aws4_request");
+                let request = hex(&Sha256::digest(request));
+                let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{request}");
+                let signature = signature(now, keys, &region, "sts", &text)?;
+                format!(
+                    "AWS4-HMAC-SHA256 Credential={}/{scope},SignedHeaders={names},Signature={signature}",
+                    keys.access_key
+                )
+            }
+        };
+        put(headers, AUTHORIZATION, &authorization)
+    }
 }
 
 fn signature(
@@ -125,17 +133,14 @@ mod tests {
     #[test]
     fn the_published_example_is_signed_as_published() {
         let mut headers = HeaderMap::new();
-        sign(
-            Service::S3,
-            &Method::GET,
-            &Url::parse("https://examplebucket.s3.amazonaws.com/?lifecycle").unwrap(),
-            &mut headers,
-            b"",
-            "us-east-1",
-            &keys(),
-            datetime!(2013-05-24 00:00 UTC),
-        )
-        .unwrap();
+        let signer = Signer {
+            service: Service::S3,
+            region: "us-east-1",
+            keys: &keys(),
+            now: datetime!(2013-05-24 00:00 UTC),
+        };
+        let url = Url::parse("https://examplebucket.s3.amazonaws.com/?lifecycle").unwrap();
+        signer.sign(&Method::GET, &url, &mut headers, b"").unwrap();
         let authorization = headers[AUTHORIZATION].to_str().unwrap();
         assert!(
             authorization
@@ -151,17 +156,16 @@ mod tests {
             session_token: Some("the-token".to_owned()),
             ..keys()
         };
-        sign(
-            Service::Sts,
-            &Method::POST,
-            &Url::parse("https://sts.amazonaws.com/").unwrap(),
-            &mut headers,
-            b"Action=GetCallerIdentity",
-            "us-east-1",
-            &keys,
-            datetime!(2013-05-24 00:00 UTC),
-        )
-        .unwrap();
+        let signer = Signer {
+            service: Service::Sts,
+            region: "us-east-1",
+            keys: &keys,
+            now: datetime!(2013-05-24 00:00 UTC),
+        };
+        let url = Url::parse("https://sts.amazonaws.com/").unwrap();
+        signer
+            .sign(&Method::POST, &url, &mut headers, b"Action=GetCallerIdentity")
+            .unwrap();
         let printed = format!("{headers:?} {keys:?}");
         for secret in ["the-token", "AKIAIOSFODNN7EXAMPLE", "wJalr", "Signature="] {
             assert!(!printed.contains(secret), "{printed}");

@@ -15,7 +15,7 @@ use crate::client::{Answer, Lost};
 use crate::credentials::{Keys, WebIdentity, missing};
 use crate::error::Asked;
 use crate::retry::{self, Repeat};
-use crate::sign::{self, Service};
+use crate::sign::{Service, Signer};
 use crate::xml::{self, Node};
 
 /// Its answers are small.
@@ -54,8 +54,7 @@ impl Sts {
             .filter(|account| !account.is_empty())
             .map(str::to_owned)
             .ok_or_else(|| {
-                self.asked("sts:GetCallerIdentity", &self.service())
-                    .contradiction("it names no account")
+                asked("sts:GetCallerIdentity", &self.service()).contradiction("it names no account")
             })
     }
 
@@ -88,23 +87,12 @@ impl Sts {
                 session_token,
                 expires: text("Expiration").and_then(|end| OffsetDateTime::parse(&end, &Rfc3339).ok()),
             }),
-            _ => Err(self
-                .asked(action, &self.service())
-                .contradiction("its answer holds no keys")),
+            _ => Err(asked(action, &self.service()).contradiction("its answer holds no keys")),
         }
     }
 
     fn service(&self) -> String {
         format!("STS at {}", self.endpoint.host_str().unwrap_or_default())
-    }
-
-    fn asked<'a>(&self, action: &'a str, service: &'a str) -> Asked<'a> {
-        Asked {
-            service,
-            action,
-            target: "this identity",
-            key: None,
-        }
     }
 
     async fn call(
@@ -120,8 +108,8 @@ impl Sts {
         let body = Bytes::from(body);
         let answer = retry::until_final(Repeat::Safe, || self.send(&body, keys)).await;
         let service = self.service();
-        let asked = self.asked(action, &service);
-        let answer = answer.map_err(|lost| lost.error(&asked))?;
+        let about = asked(action, &service);
+        let answer = answer.map_err(|lost| lost.error(&about))?;
         if !answer.status.is_success() {
             let refusal = answer.refusal();
             // A role that doesn't trust the token, or a token that is no good, is a matter of credentials.
@@ -131,9 +119,9 @@ impl Sts {
                     message: format!("{}: {}", refusal.code, refusal.message),
                 });
             }
-            return Err(asked.error(&refusal));
+            return Err(about.error(&refusal));
         }
-        xml::parse(&answer.body).map_err(|error| asked.contradiction(error.to_string()))
+        xml::parse(&answer.body).map_err(|error| about.contradiction(error.to_string()))
     }
 
     async fn send(&self, body: &Bytes, keys: Option<&Keys>) -> Result<Answer, Lost> {
@@ -143,17 +131,15 @@ impl Sts {
             HeaderValue::from_static("application/x-www-form-urlencoded"),
         );
         if let Some(keys) = keys {
-            sign::sign(
-                Service::Sts,
-                &Method::POST,
-                &self.endpoint,
-                &mut headers,
-                body,
-                &self.region,
+            let signer = Signer {
+                service: Service::Sts,
+                region: &self.region,
                 keys,
-                OffsetDateTime::now_utc(),
-            )
-            .map_err(Lost::Refused)?;
+                now: OffsetDateTime::now_utc(),
+            };
+            signer
+                .sign(&Method::POST, &self.endpoint, &mut headers, body)
+                .map_err(Lost::Refused)?;
         }
         let request = self
             .http
@@ -162,6 +148,15 @@ impl Sts {
             .timeout(TIMEOUT)
             .body(body.clone());
         Answer::receive(request, MAX_ANSWER).await
+    }
+}
+
+fn asked<'a>(action: &'a str, service: &'a str) -> Asked<'a> {
+    Asked {
+        service,
+        action,
+        target: "this identity",
+        key: None,
     }
 }
 

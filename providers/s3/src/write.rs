@@ -100,17 +100,14 @@ async fn put(client: &Client, key: &ResourceKey, row: &Row, document: &Value) ->
         message,
         field: None,
     };
-    let (content_type, body) = match row.document {
-        Document::Policy => {
-            let policy = document
-                .expose_json()
-                .ok_or_else(|| unfit("the policy isn't known yet".to_owned()))?;
-            (JSON, policy.to_string())
-        }
-        _ => {
-            let root = codec::write(row, document).map_err(|fault| unfit(fault.to_string()))?;
-            (XML, root.document())
-        }
+    let (content_type, body) = if let Document::Policy = row.document {
+        let policy = document
+            .expose_json()
+            .ok_or_else(|| unfit("the policy isn't known yet".to_owned()))?;
+        (JSON, policy.to_string())
+    } else {
+        let root = codec::write(row, document).map_err(|fault| unfit(fault.to_string()))?;
+        (XML, root.document())
     };
     if let Some(header) = &row.header
         && let Some(text) = document.get(header.element.name).and_then(Value::as_str)
@@ -148,9 +145,12 @@ async fn dropped(
     }
     kind::differences(row, desired, after.as_ref())
         .into_iter()
-        .map(|difference| match difference.path.is_root() {
-            true => row.facet.to_owned(),
-            false => format!("{}.{}", row.facet, difference.path),
+        .map(|difference| {
+            if difference.path.is_root() {
+                row.facet.to_owned()
+            } else {
+                format!("{}.{}", row.facet, difference.path)
+            }
         })
         .collect()
 }

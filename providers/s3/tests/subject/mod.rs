@@ -6,6 +6,8 @@
     reason = "each test file uses a part of this module, and is compiled on its own"
 )]
 
+pub mod calls;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -40,7 +42,7 @@ pub struct Buckets {
     pub abilities: Abilities,
     provider: Arc<dyn Provider>,
     kind: BucketKind,
-    faulty: Vec<RequestLog>,
+    proxies: Vec<RequestLog>,
     faults: Vec<Fault>,
     denied_facet: Option<FacetFault>,
 }
@@ -89,19 +91,20 @@ pub fn fresh_key() -> ResourceKey {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "as map_err gives it")]
 fn outside(error: holdfast_testbed::Error) -> String {
     error.to_string()
 }
 
 impl Buckets {
     pub async fn on(store: &ObjectStore, abilities: Abilities) -> Self {
-        let mut faulty = Vec::new();
+        let mut proxies = Vec::new();
         let mut faults = Vec::new();
         for (name, action, is_expected) in faults_by_proxy() {
             let log = RequestLog::start(store).await.unwrap();
             log.inject(Rule::new(action));
             let provider = open(log.store(), &[]).await;
-            faulty.push(log);
+            proxies.push(log);
             faults.push(Fault {
                 name,
                 provider,
@@ -127,13 +130,13 @@ impl Buckets {
             provider: open(denied.store(), &[]).await,
             facet: "lifecycle".into(),
         });
-        faulty.push(denied);
+        proxies.push(denied);
         Self {
             provider: open(store, &[]).await,
             store: store.clone(),
             abilities,
             kind: BucketKind::new(),
-            faulty,
+            proxies,
             faults,
             denied_facet,
         }
