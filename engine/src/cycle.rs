@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use holdfast_contract::{ApiType, Facet, PolicyId, ProviderName, Registry, ResourceKey, Served, StateStore, Wanted};
-use holdfast_expression::{Context, Random, Value};
+use holdfast_expression::{Context, Value};
 use holdfast_policy::{Parameters, ValidPolicy, to_expression};
 use time::OffsetDateTime;
 
@@ -70,7 +70,6 @@ pub(crate) struct Session<'p> {
     pub(crate) await_ready: bool,
     /// The objects behind the facts of the last pass.
     pub(crate) fact_keys: BTreeMap<String, ResourceKey>,
-    random: Arc<dyn Random + Send + Sync>,
 }
 
 /// What a pass found.
@@ -84,6 +83,12 @@ pub(crate) struct Pass {
 }
 
 impl Engine {
+    /// Evaluates the expressions of a run that begins now.
+    #[must_use]
+    pub fn evaluator(&self) -> Evaluator<'static> {
+        Evaluator { context: Context::at(OffsetDateTime::now_utc()).with_random(&SYSTEM_RANDOM) }
+    }
+
     /// What would change. Reads, and asks servers for dry runs; writes nothing.
     pub async fn plan(&self, policy: &ValidPolicy, parameters: &Parameters) -> Result<Report, EngineError> {
         Ok(Session::open(self, policy, parameters).await?.pass().await?.report)
@@ -96,14 +101,13 @@ impl<'p> Session<'p> {
         policy: &'p ValidPolicy,
         parameters: &Parameters,
     ) -> Result<Self, EngineError> {
-        let mut providers = Providers::new(engine.registry.clone(), &policy.id.namespace);
-        providers.require(&cluster_settings()).await;
+        let providers = open_cluster(engine, policy).await;
         let (ledger, cluster) =
             futures::join!(Ledger::load(engine.state.as_ref(), &policy.id), engine.state.cluster());
         Ok(Self {
             engine,
             policy,
-            parameters: parameters.to_value(),
+            parameters: parameters.to_expression(),
             providers,
             snapshot: Snapshot::default(),
             served: BTreeMap::new(),
@@ -114,7 +118,6 @@ impl<'p> Session<'p> {
             refused: BTreeMap::new(),
             await_ready: true,
             fact_keys: BTreeMap::new(),
-            random: Arc::new(random),
         })
     }
 
@@ -125,8 +128,7 @@ impl<'p> Session<'p> {
 
     /// One pass: facts, graph, observe, diff, preview, plan, report.
     pub(crate) async fn pass(&mut self) -> Result<Pass, EngineError> {
-        let random = Arc::clone(&self.random);
-        let evaluator = Evaluator { context: Context::at(OffsetDateTime::now_utc()).with_random(random.as_ref()) };
+        let evaluator = self.engine.evaluator();
         let facts =
             facts::resolve(self.policy, &self.parameters, evaluator, &mut self.providers, &mut self.snapshot).await;
         self.fact_keys = facts.keys.clone();
@@ -349,13 +351,17 @@ impl<'p> Session<'p> {
     }
 }
 
-fn cluster_settings() -> ProviderSettings {
-    ProviderSettings {
+/// The providers of a policy, of which the cluster's is open: facts, credentials and the ledger lie there.
+pub(crate) async fn open_cluster(engine: &Engine, policy: &ValidPolicy) -> Providers {
+    let mut providers = Providers::new(engine.registry.clone(), &policy.id.namespace);
+    let cluster = ProviderSettings {
         name: objects::PROVIDER.into(),
         provider_type: objects::PROVIDER.to_owned(),
         settings: BTreeMap::new(),
         credentials: None,
-    }
+    };
+    providers.require(&cluster).await;
+    providers
 }
 
 /// The fact that a resource waits for, if it waits for one.
@@ -410,6 +416,9 @@ fn short_hash(text: &str) -> String {
     use sha2::{Digest, Sha256};
     Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// Where `randomString` takes its letters from.
+static SYSTEM_RANDOM: fn(&mut [u8]) = random;
 
 /// Random bytes from the system.
 fn random(buffer: &mut [u8]) {

@@ -46,6 +46,7 @@ pub mod providers;
 pub mod report;
 pub mod scope;
 pub mod step;
+pub mod values;
 pub mod variables;
 
 pub use address::Address;

@@ -61,6 +61,13 @@ pub fn secret_texts(data: &Value) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// The entries of a ConfigMap's `data`.
+#[must_use]
+pub fn texts(data: &Value) -> BTreeMap<String, String> {
+    let entries = data.as_map().into_iter().flatten();
+    entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
+
 /// How an object of several in one rule is told from the others: `Kind/name`, with its namespace if it names one.
 #[must_use]
 pub fn label(document: &Value) -> String {

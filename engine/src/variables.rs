@@ -35,8 +35,8 @@ pub fn roots(
             Ok(Value::Optional(Some(value))) => *value,
             Ok(value) => value,
             Err(error) => {
-                let message = format!("variable `{}`: {}", variable.name, error.message);
-                Value::Failed(Arc::new(Error::new(error.kind, Span::default(), message)))
+                let message = format!("variable `{}`: {}", variable.name, error.error.message);
+                Value::Failed(Arc::new(Error::new(error.error.kind, Span::default(), message)))
             }
         };
         variables.insert(MapKey::from(variable.name.as_str()), value);

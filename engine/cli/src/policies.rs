@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use holdfast_contract::Registry;
-use holdfast_policy::{Diagnostics, Parameters, ValidPolicy};
+use holdfast_policy::{Code, Diagnostic, Diagnostics, Place, Supplied, ValidPolicy};
 
 use crate::arguments::Selection;
 use crate::commands::Exit;
@@ -13,7 +13,8 @@ use crate::printer::Printer;
 #[derive(Debug)]
 pub(crate) struct Chosen {
     pub(crate) policy: ValidPolicy,
-    pub(crate) parameters: Parameters,
+    /// Parameters' values from the command line, in order: a later one wins.
+    pub(crate) supplied: Vec<Supplied>,
     /// The policy's folder, where its sandbox.yaml lies.
     pub(crate) folder: Option<PathBuf>,
 }
@@ -26,8 +27,8 @@ pub(crate) fn validate(paths: &[PathBuf], registry: &Registry) -> (Vec<(ValidPol
         match holdfast_policy::load(path) {
             Ok(loaded) => {
                 for one in loaded {
-                    let folder = one.folder().map(Path::to_owned);
-                    match holdfast_policy::validate(one, registry) {
+                    let folder = Path::new(one.name().as_ref()).parent().map(Path::to_owned);
+                    match holdfast_policy::validate(&one, registry) {
                         Ok(policy) => valid.push((policy, folder)),
                         Err(faults) => diagnostics.append(faults),
                     }
@@ -46,16 +47,47 @@ pub(crate) fn choose(selection: &Selection, registry: &Registry, printer: Printe
     let mut chosen = Vec::new();
     if !diagnostics.has_errors() {
         for (policy, folder) in valid {
-            match holdfast_policy::resolve_parameters(&policy, &selection.values, &selection.set) {
-                Ok(parameters) => chosen.push(Chosen { policy, parameters, folder }),
+            match supplied(&policy, selection) {
+                Ok(supplied) => chosen.push(Chosen { policy, supplied, folder }),
                 Err(faults) => diagnostics.append(faults),
             }
         }
     }
     if diagnostics.has_errors() {
         diagnostics.sort();
-        printer.aside(diagnostics.render(printer.width(), printer.colour()).trim_end());
+        show(&diagnostics, printer);
         return Err(Exit::Invalid);
     }
     Ok(chosen)
+}
+
+/// Shows what is wrong, beside the answer.
+pub(crate) fn show(diagnostics: &Diagnostics, printer: Printer) {
+    printer.aside(holdfast_policy::render(diagnostics, printer.width(), printer.colour()).trim_end());
+}
+
+/// The values that the command line gives: files in order, then flags.
+fn supplied(policy: &ValidPolicy, selection: &Selection) -> Result<Vec<Supplied>, Diagnostics> {
+    let mut supplied = Vec::new();
+    let mut faults = Diagnostics::new();
+    for path in &selection.values {
+        let name = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => match Supplied::document(&name, &text, false) {
+                Ok(values) => supplied.extend(values),
+                Err(more) => faults.append(more),
+            },
+            Err(error) => {
+                let message = format!("{name} can't be read: {error}");
+                faults.push(Diagnostic::error(Code::FileUnreadable, Place::of_file(&name), message));
+            }
+        }
+    }
+    for flag in &selection.set {
+        match Supplied::flag(policy, flag) {
+            Ok(value) => supplied.push(value),
+            Err(more) => faults.append(more),
+        }
+    }
+    if faults.has_errors() { Err(faults) } else { Ok(supplied) }
 }

@@ -8,7 +8,7 @@ use holdfast_contract::{
     ApiType, Desired, Facet, Kind, KindName, Locator, Mark, NotLocated, Path, ResourceKey, Segment, Served,
 };
 use holdfast_expression::{MapKey, Value};
-use holdfast_policy::{Evaluated, Mode, Name, PathQuery, Rule, Tree, Variant, Verb, lay_under, two_cases_hold, to_expression};
+use holdfast_policy::{Entry, Evaluated, Mode, Name, PathQuery, Rule, Tree, TreeNode, Variant, Verb, lay_under, two_cases_hold, to_expression};
 
 use super::naming::{self, Generated, Naming, SearchFault};
 use super::{CheckOnly, Input, Resource, ResourceGraph, State};
@@ -396,24 +396,15 @@ impl<'p> Builder<'_, 'p> {
         let evaluator = self.input.evaluator;
         let default = self.input.policy.defaults.get(&objects::kind());
         let default = default.and_then(|tree| evaluator.tree(tree, roots).ok()).flatten();
-        let mut parts = Vec::new();
-        for document in &variant.documents {
-            let field = |tree: &Tree, key: &str| evaluator.tree(tree.get(key)?, roots).ok().flatten();
-            let mut entries = BTreeMap::new();
-            for key in ["apiVersion", "kind"] {
-                entries.extend(field(&document.tree, key).map(|found| (key.to_owned(), found.value)));
-            }
-            let metadata = document.tree.get("metadata");
-            let named = ["name", "namespace"].into_iter().filter_map(|key| Some((key, field(metadata?, key)?.value)));
-            entries.insert("metadata".to_owned(), named.collect());
-            let Ok(Some(mut part)) = evaluator.tree(&Tree::empty(document.tree.place.clone()), roots) else { continue };
-            part.value = contract::Value::Map(entries);
-            parts.push(match &default {
+        variant
+            .documents
+            .iter()
+            .filter_map(|document| evaluator.tree(&identity_of(&document.tree), roots).ok().flatten())
+            .map(|part| match &default {
                 Some(default) => lay_under(part, default),
                 None => part,
-            });
-        }
-        parts
+            })
+            .collect()
     }
 
     fn locate(
@@ -559,6 +550,25 @@ pub(super) fn places(
         }
     }
     found
+}
+
+/// The part of a document that says which one it is.
+fn identity_of(document: &Tree) -> Tree {
+    let kept = |tree: &Tree, keys: &[&str]| match &tree.node {
+        TreeNode::Map { entries, .. } => {
+            entries.iter().filter(|entry| entry.key.literal().is_some_and(|key| keys.contains(&key))).cloned().collect()
+        }
+        _ => Vec::new(),
+    };
+    let map = |tree: &Tree, entries| Tree {
+        place: tree.place.clone(),
+        node: TreeNode::Map { when: None, for_each: None, entries },
+    };
+    let mut entries: Vec<Entry> = kept(document, &["apiVersion", "kind", "metadata"]);
+    for entry in entries.iter_mut().filter(|entry| entry.key.literal() == Some("metadata")) {
+        entry.value = map(&entry.value, kept(&entry.value, &["name", "namespace"]));
+    }
+    map(document, entries)
 }
 
 /// From a place in a whole document to a place in one of its facets.

@@ -7,7 +7,7 @@ use holdfast_engine::report::{Style, TextOptions, apply_text, plan_text};
 use holdfast_engine::step::StepVerb;
 use holdfast_engine::{ApplyOptions, Engine, Progress, Report, Stop};
 
-use super::{Exit, json};
+use super::{Exit, Stopped, json};
 use crate::arguments::{Apply, Output};
 use crate::interrupt;
 use crate::policies::{self, Chosen};
@@ -19,6 +19,10 @@ pub(crate) async fn run(arguments: Apply, printer: Printer) -> Exit {
         Ok(chosen) => chosen,
         Err(exit) => return exit,
     };
+    if !arguments.yes && arguments.world.sandbox.is_none() && !printer.can_ask() {
+        printer.error("apply changes things: look at `holdfast plan`, then say --yes");
+        return Exit::Failed;
+    }
     let stop = Stop::default();
     interrupt::listen(&stop, printer);
     let mut worst = Exit::Done;
@@ -39,8 +43,12 @@ pub(crate) async fn run(arguments: Apply, printer: Printer) -> Exit {
                 reports.push(report);
             }
             Ok(None) => worst = worst.max(Exit::Failed),
-            Err(message) => {
-                printer.error(&format!("{}: {message}", one.policy.id.name));
+            Err(Stopped::Invalid(faults)) => {
+                policies::show(&faults, printer);
+                worst = worst.max(Exit::Invalid);
+            }
+            Err(Stopped::Failed(error)) => {
+                printer.error(&format!("{}: {error}", one.policy.id.name));
                 worst = worst.max(Exit::Failed);
             }
         }
@@ -61,15 +69,14 @@ async fn apply(
     chosen: &Chosen,
     stop: &Stop,
     printer: Printer,
-) -> Result<Option<Report>, String> {
-    let Chosen { policy, parameters, .. } = chosen;
+) -> Result<Option<Report>, Stopped> {
+    let Chosen { policy, supplied, .. } = chosen;
+    let parameters = engine.parameters(policy, engine.evaluator(), supplied).await.map_err(Stopped::Invalid)?;
+    let parameters = &parameters;
     let text = TextOptions { colour: printer.colour(), summary: false };
     // Nothing in a sandbox is anybody's, so nobody is asked.
     if !arguments.yes && arguments.world.sandbox.is_none() {
-        if !printer.can_ask() {
-            return Err("apply changes things: look at `holdfast plan`, then say --yes".to_owned());
-        }
-        let report = engine.plan(policy, parameters).await.map_err(|error| error.to_string())?;
+        let report = engine.plan(policy, parameters).await.map_err(Stopped::Failed)?;
         printer.answer(&plan_text(&report, text));
         if !report.unmet.is_empty() || report.is_converged() {
             return Ok(Some(report));
@@ -96,7 +103,7 @@ async fn apply(
             }
         }
     };
-    let report = engine.apply(policy, parameters, &options, &watcher).await.map_err(|error| error.to_string())?;
+    let report = engine.apply(policy, parameters, &options, &watcher).await.map_err(Stopped::Failed)?;
     if arguments.output == Output::Text {
         let gap = if shown.lock().is_ok_and(|shown| *shown) { "\n" } else { "" };
         printer.answer(&format!("{gap}{}", apply_text(&report, text)));

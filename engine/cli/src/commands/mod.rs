@@ -8,7 +8,8 @@ mod validate;
 
 use std::process::ExitCode;
 
-use holdfast_engine::Report;
+use holdfast_engine::{EngineError, Report};
+use holdfast_policy::Diagnostics;
 use serde_json::json;
 
 use crate::arguments::{Arguments, Command};
@@ -36,6 +37,15 @@ impl From<Exit> for ExitCode {
             Exit::Invalid => 3,
         })
     }
+}
+
+/// Why a policy came to no report.
+#[derive(Debug)]
+enum Stopped {
+    /// Its parameters aren't right.
+    Invalid(Diagnostics),
+    /// It could not be planned or applied.
+    Failed(EngineError),
 }
 
 /// Runs what was asked for.

@@ -2,7 +2,7 @@
 
 use holdfast_engine::report::{TextOptions, plan_text};
 
-use super::{Exit, json};
+use super::{Exit, Stopped, json};
 use crate::arguments::{Output, Plan};
 use crate::policies::{self, Chosen};
 use crate::printer::Printer;
@@ -15,7 +15,7 @@ pub(crate) async fn run(arguments: Plan, printer: Printer) -> Exit {
     };
     let mut worst = Exit::Done;
     let mut reports = Vec::new();
-    for Chosen { policy, parameters, folder } in chosen {
+    for Chosen { policy, supplied, folder } in chosen {
         let engine = match world::engine(&arguments.world, folder.as_deref()).await {
             Ok(engine) => engine,
             Err(error) => {
@@ -23,9 +23,18 @@ pub(crate) async fn run(arguments: Plan, printer: Printer) -> Exit {
                 return Exit::Failed;
             }
         };
-        let report = match tokio::time::timeout(arguments.timeout, engine.plan(&policy, &parameters)).await {
+        let planned = async {
+            let parameters = engine.parameters(&policy, engine.evaluator(), &supplied).await.map_err(Stopped::Invalid)?;
+            engine.plan(&policy, &parameters).await.map_err(Stopped::Failed)
+        };
+        let report = match tokio::time::timeout(arguments.timeout, planned).await {
             Ok(Ok(report)) => report,
-            Ok(Err(error)) => {
+            Ok(Err(Stopped::Invalid(faults))) => {
+                policies::show(&faults, printer);
+                worst = worst.max(Exit::Invalid);
+                continue;
+            }
+            Ok(Err(Stopped::Failed(error))) => {
                 printer.error(&format!("{}: {error}", policy.id.name));
                 worst = worst.max(Exit::Failed);
                 continue;

@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &Validate, printer: Printer) -> Exit {
         }
         Output::Text => {
             if !diagnostics.is_empty() {
-                printer.answer(&diagnostics.render(printer.width(), printer.colour()));
+                printer.answer(&holdfast_policy::render(&diagnostics, printer.width(), printer.colour()));
             }
             if !diagnostics.has_errors() {
                 for (policy, _) in &valid {

@@ -1,0 +1,90 @@
+//! Parameters' values that lie in ConfigMaps and Secrets, and the values that all parameters then have.
+
+use std::collections::BTreeMap;
+
+use holdfast_contract::{Observation, Wanted};
+use holdfast_expression::Value;
+use holdfast_policy::{
+    Code, Diagnostic, Diagnostics, Parameters, Supplied, ValidPolicy, ValuesFrom, ValuesSource, resolve_parameters,
+};
+
+use crate::cycle::{Engine, open_cluster};
+use crate::evaluate::Evaluator;
+use crate::objects;
+use crate::scope::Roots;
+
+impl Engine {
+    /// The values of `policy`'s parameters: defaults, its own values, what `valuesFrom` names, then `overrides`, each
+    /// winning over those before it.
+    pub async fn parameters(
+        &self,
+        policy: &ValidPolicy,
+        evaluator: Evaluator<'_>,
+        overrides: &[Supplied],
+    ) -> Result<Parameters, Diagnostics> {
+        let mut supplied = Vec::new();
+        if !policy.values_from.is_empty() {
+            let providers = open_cluster(self, policy).await;
+            for from in &policy.values_from {
+                supplied.extend(read(policy, from, evaluator, &providers).await?);
+            }
+        }
+        supplied.extend(overrides.iter().cloned());
+        resolve_parameters(policy, &supplied)
+    }
+}
+
+async fn read(
+    policy: &ValidPolicy,
+    from: &ValuesFrom,
+    evaluator: Evaluator<'_>,
+    providers: &crate::providers::Providers,
+) -> Result<Vec<Supplied>, Diagnostics> {
+    let roots = Roots::new(BTreeMap::from([("parameters".to_owned(), Value::map(Vec::<(&str, Value)>::new()))]));
+    let fault = |message: String| {
+        let mut faults = Diagnostics::new();
+        for source in policy.sources.values() {
+            faults.add_source(source);
+        }
+        faults.push(Diagnostic::error(Code::ParameterMissing, from.place.clone(), message));
+        faults
+    };
+    let text = |template| evaluator.text(template, &roots).map_err(|no| fault(no.sentence()));
+    let name = text(&from.name)?;
+    let namespace = match &from.namespace {
+        Some(template) => text(template)?,
+        None => policy.id.namespace.clone(),
+    };
+    let (api, word, secret) = match from.source {
+        ValuesSource::ConfigMap => (objects::config_map(), "ConfigMap", false),
+        ValuesSource::Secret => (objects::secret(), "Secret", true),
+    };
+    let origin = format!("{word} {namespace}/{name}");
+    let Some(cluster) = providers.open().get(&objects::PROVIDER.into()) else {
+        let why = providers.failure(&objects::PROVIDER.into()).map(ToString::to_string).unwrap_or_default();
+        return Err(fault(format!("{origin} can't be read: {why}")));
+    };
+    let wanted = Wanted { key: objects::key(&api, Some(&namespace), &name), facets: [objects::facet()].into() };
+    let observation = match cluster.observe(std::slice::from_ref(&wanted)).await.pop() {
+        Some(Ok(observation)) => observation,
+        Some(Err(error)) => return Err(fault(format!("{origin} can't be read: {error}"))),
+        None => return Err(fault(format!("{origin} was not read"))),
+    };
+    let Observation::Present(observed) = observation else {
+        return if from.optional { Ok(Vec::new()) } else { Err(fault(format!("{origin} isn't there"))) };
+    };
+    let data = observed.value(&objects::facet()).and_then(|document| document.get("data"));
+    let entries: BTreeMap<String, String> = match (data, secret) {
+        (Some(data), true) => objects::secret_texts(data),
+        (Some(data), false) => objects::texts(data),
+        (None, _) => BTreeMap::new(),
+    };
+    if let Some(key) = &from.key {
+        return match entries.get(key) {
+            Some(text) => Supplied::document(&origin, text, secret),
+            None if from.optional => Ok(Vec::new()),
+            None => Err(fault(format!("{origin} has no key {key}"))),
+        };
+    }
+    entries.iter().map(|(name, text)| Supplied::entry(policy, &origin, name, text, secret)).collect()
+}

@@ -1,0 +1,118 @@
+//! What the engine's tests share: the real kinds on a world in memory.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use holdfast_contract::{
+    Holder, Kind, Provider, ProviderConfig, ProviderError, ProviderFactory, Registry, Shape, StateStore,
+};
+use holdfast_engine::{ApplyOptions, Engine, Report, Stop};
+use holdfast_kubernetes::ObjectKind;
+use holdfast_memory::World;
+use holdfast_policy::{Supplied, ValidPolicy, load, load_text, render, validate};
+use holdfast_s3::BucketKind;
+
+/// A provider's kinds and settings, without its network.
+#[derive(Debug)]
+struct Kinds {
+    provider_type: &'static str,
+    kind: Arc<dyn Kind>,
+    settings: Shape,
+}
+
+#[async_trait]
+impl ProviderFactory for Kinds {
+    fn provider_type(&self) -> &'static str {
+        self.provider_type
+    }
+
+    fn kinds(&self) -> Vec<Arc<dyn Kind>> {
+        vec![self.kind.clone()]
+    }
+
+    fn settings(&self) -> &Shape {
+        &self.settings
+    }
+
+    async fn open(&self, _config: ProviderConfig) -> Result<Arc<dyn Provider>, ProviderError> {
+        unreachable!("tests open providers in memory")
+    }
+}
+
+/// The kinds that there are.
+pub fn registry() -> Registry {
+    let of = |provider_type, kind| Arc::new(Kinds { provider_type, kind, settings: Shape::Map(Box::new(Shape::Any)) });
+    Registry::default()
+        .with(of("kubernetes", Arc::new(ObjectKind::new())))
+        .with(of("s3", Arc::new(BucketKind::new())))
+}
+
+/// A policy and the world that it acts on.
+pub struct Case {
+    pub policy: ValidPolicy,
+    pub world: World,
+    pub engine: Engine,
+    pub supplied: Vec<Supplied>,
+}
+
+impl Case {
+    /// The policy in `folder`, on the world of its `sandbox.yaml`.
+    pub fn folder(folder: &Path) -> Self {
+        let loaded = load(folder).unwrap_or_else(|faults| panic!("{}", render(&faults, 100, false)));
+        let policy = validate(&loaded[0], &registry()).unwrap_or_else(|faults| panic!("{}", render(&faults, 100, false)));
+        let sandbox = std::fs::read_to_string(folder.join("sandbox.yaml")).unwrap_or_default();
+        Self::new(policy, &sandbox)
+    }
+
+    /// The policy `text`, on the world `sandbox`.
+    pub fn text(text: &str, sandbox: &str) -> Self {
+        let policy = validate(&load_text("policy.yaml", text), &registry())
+            .unwrap_or_else(|faults| panic!("{}", render(&faults, 100, false)));
+        Self::new(policy, sandbox)
+    }
+
+    fn new(policy: ValidPolicy, sandbox: &str) -> Self {
+        let world = World::new(&registry());
+        world.load_sandbox(sandbox, "sandbox.yaml").unwrap();
+        let state: Arc<dyn StateStore> = Arc::new(world.clone());
+        let engine = Engine { registry: world.registry(&registry()), state };
+        Self { policy, world, engine, supplied: Vec::new() }
+    }
+
+    pub async fn plan(&self) -> Report {
+        let parameters = self.parameters().await;
+        self.engine.plan(&self.policy, &parameters).await.unwrap()
+    }
+
+    pub async fn apply(&self) -> Report {
+        self.apply_with(true).await
+    }
+
+    pub async fn apply_with(&self, wait: bool) -> Report {
+        let options = ApplyOptions {
+            holder: Holder("test".to_owned()),
+            timeout: Duration::from_secs(10),
+            wait,
+            stop: Stop::default(),
+        };
+        let parameters = self.parameters().await;
+        self.engine.apply(&self.policy, &parameters, &options, &|_| {}).await.unwrap()
+    }
+
+    async fn parameters(&self) -> holdfast_policy::Parameters {
+        let parameters = self.engine.parameters(&self.policy, self.engine.evaluator(), &self.supplied).await;
+        parameters.unwrap_or_else(|faults| panic!("{}", render(&faults, 100, false)))
+    }
+
+    /// How many writes the world has seen since it was last asked to forget.
+    pub fn writes(&self) -> usize {
+        self.world.requests().iter().filter(|request| request.operation.is_write()).count()
+    }
+}
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
