@@ -174,15 +174,24 @@ fn location(text: &str, error: &JsonPathError) -> Span {
 }
 
 fn hint(text: &str) -> String {
-    if !text.starts_with('$') {
-        let rest = text.trim_start_matches('.').trim_start();
-        return format!("a path starts with `$`, as `$.{rest}`");
+    if text.trim() != text {
+        return "a path has no blanks before or after it".to_owned();
     }
-    let odd = text.split(['.', '[']).skip(1).find(|name| {
-        name.contains(['-', '/', ' ']) && !name.starts_with(['\'', '"', '?']) && !name.contains(']')
-    });
+    if text.starts_with("[$") {
+        return "a list of all matches is written with both brackets, as \"[$..x]\"".to_owned();
+    }
+    if !text.starts_with('$') {
+        return format!("a path starts with `$`, as `$.{}`", text.trim_start_matches('.'));
+    }
+    if text.contains("[?") {
+        return "a filter looks like `[?@.id=='x']`: compare with ==, and quote text".to_owned();
+    }
+    let odd = text
+        .split(['.', '['])
+        .skip(1)
+        .find(|name| name.contains(['-', '/', ' ']) && !name.starts_with(['\'', '"']) && !name.contains(']'));
     match odd {
-        Some(name) => format!("write a name with other characters than letters and digits as `['{name}']`"),
+        Some(name) => format!("write this name as `['{name}']`"),
         None => "a path looks like `$.spec.items[0].name` or `$.metadata.labels['a/b']`".to_owned(),
     }
 }
@@ -317,7 +326,7 @@ mod tests {
         let error = |text: &str| PathQuery::parse(text, Place::of_file("p.yaml")).unwrap_err();
         assert_eq!(
             error("$.data.install-config").hint,
-            "write a name with other characters than letters and digits as `['install-config']`"
+            "write this name as `['install-config']`"
         );
         assert_eq!(error("$.data.install-config").span, Span::new(14, 15));
         assert_eq!(error("spec.x").hint, "a path starts with `$`, as `$.spec.x`");

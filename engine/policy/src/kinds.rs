@@ -42,6 +42,11 @@ impl Kinds {
         self.get(name).is_none() && PLANNED.iter().any(|(planned, _)| *planned == name)
     }
 
+    /// Whether `name` is a kind at all.
+    pub(crate) fn is_known(&self, name: &str) -> bool {
+        self.get(name).is_some() || self.is_planned(name)
+    }
+
     /// All names, those that aren't there yet included.
     pub(crate) fn names(&self) -> BTreeSet<String> {
         let registered = self.registered.keys().map(|name| name.as_str().to_owned());
@@ -75,11 +80,6 @@ impl Kinds {
     /// The shape of the settings of a provider type; none where it isn't there.
     pub(crate) fn settings(&self, provider_type: &str) -> Option<&Shape> {
         self.settings.get(provider_type)
-    }
-
-    /// All registered kinds.
-    pub(crate) fn registered(&self) -> impl Iterator<Item = &Arc<dyn Kind>> {
-        self.registered.values().map(|(kind, _)| kind)
     }
 }
 

@@ -23,7 +23,7 @@ pub fn render(diagnostics: &Diagnostics, width: usize, colour: bool) -> String {
     let renderer = renderer.term_width(width.max(40));
     let mut text = String::new();
     for item in diagnostics.items() {
-        text.push_str(&renderer.render(&[group(item, diagnostics)]));
+        text.push_str(&renderer.render(&[group(item, diagnostics, width)]));
         text.push_str("\n\n");
     }
     text.push_str(&summary(diagnostics));
@@ -48,7 +48,7 @@ fn summary(diagnostics: &Diagnostics) -> String {
     format!("{} in {}", parts.join(" and "), counted(files.len(), "file"))
 }
 
-fn group<'d>(item: &'d Diagnostic, diagnostics: &'d Diagnostics) -> Group<'d> {
+fn group<'d>(item: &'d Diagnostic, diagnostics: &'d Diagnostics, width: usize) -> Group<'d> {
     let level = match item.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -67,11 +67,12 @@ fn group<'d>(item: &'d Diagnostic, diagnostics: &'d Diagnostics) -> Group<'d> {
         return group;
     };
     let mut snippet = Snippet::source(source.text()).path(item.place.file.as_ref());
+    let beside = fits_beside(item, &lines, width);
     let primary = AnnotationKind::Primary.span(lines);
-    snippet = snippet.annotation(if item.hint.is_empty() {
-        primary
-    } else {
+    snippet = snippet.annotation(if beside {
         primary.label(item.hint.as_str())
+    } else {
+        primary
     });
     let mut elsewhere = Vec::new();
     for (place, label) in &item.secondary {
@@ -83,6 +84,9 @@ fn group<'d>(item: &'d Diagnostic, diagnostics: &'d Diagnostics) -> Group<'d> {
         }
     }
     let mut group = title.element(snippet);
+    if !beside && !item.hint.is_empty() {
+        group = group.element(Level::HELP.message(item.hint.as_str()));
+    }
     for (place, label) in elsewhere {
         let source = diagnostics.sources().get(&place.file);
         group = match source.and_then(|source| Some((source, excerpt(source, place)?))) {
@@ -95,6 +99,20 @@ fn group<'d>(item: &'d Diagnostic, diagnostics: &'d Diagnostics) -> Group<'d> {
         };
     }
     group
+}
+
+/// Whether the hint is short enough to stand beside the mark; else it stands on a line of its own.
+fn fits_beside(item: &Diagnostic, lines: &Range<usize>, width: usize) -> bool {
+    /// Hints of this length are read at a glance, even where they reach over the edge.
+    const SHORT: usize = 36;
+    /// The line's number and the bar before the line.
+    const MARGIN: usize = 8;
+    let length = item.hint.chars().count();
+    let marked = lines.end.saturating_sub(lines.start);
+    let needed = [MARGIN, item.place.column, marked, length]
+        .into_iter()
+        .fold(0, usize::saturating_add);
+    length > 0 && (length <= SHORT || needed <= width)
 }
 
 fn origin(place: &Place) -> annotate_snippets::Origin<'_> {

@@ -344,7 +344,7 @@ pub(crate) fn check_object(tree: &Tree, verb: Verb, faults: &mut Diagnostics) {
 
 fn must_be_text(tree: &Tree, name: &str, faults: &mut Diagnostics) {
     let found = match &tree.node {
-        TreeNode::Literal(Value::String(_)) => return,
+        TreeNode::Literal(Value::String(_) | Value::Unknown(_)) => return,
         TreeNode::Literal(value) => described(value),
         TreeNode::Template(template) => match template.sole() {
             Some(expression) => match type_described(expression.program.result_type()) {

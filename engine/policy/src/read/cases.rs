@@ -1,7 +1,7 @@
 //! Laying a rule's cases over it.
 
 use super::fields::{Fields, list};
-use super::rule::RULE_FIELDS;
+use super::rule::{RULE_FIELDS, all_fields};
 use super::variant::VARIANT_FIELDS;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -24,8 +24,7 @@ pub(super) const VERBS: &[&str] = &["ensure", "observe", "forbid"];
 
 /// The rule at `node` as each of its cases has it; the rule itself where it has none.
 pub(super) fn lay(key: &Key, node: &Node, faults: &mut Diagnostics) -> Vec<Case> {
-    let known: Vec<&str> = RULE_FIELDS.iter().chain(VARIANT_FIELDS).copied().collect();
-    if Fields::of(node, "a rule", &known, faults).is_none() {
+    if Fields::of(node, "a rule", &all_fields(), faults).is_none() {
         return Vec::new();
     }
     let mut base = node.clone();

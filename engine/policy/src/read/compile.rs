@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use holdfast_contract::Value;
-use holdfast_expression::{Environment, Error, ErrorKind, Program, Span, closing_brace};
+use holdfast_contract::{Unknown, Value};
+use holdfast_expression::{Environment, Error, ErrorKind, Program, Span, Type, closing_brace};
 
 use super::fields::{text, wrong_type};
 use crate::anchor::Anchor;
@@ -48,6 +48,26 @@ pub(super) fn expression(
         return None;
     }
     compile(source, node.anchor(), node.place.clone(), environment, faults)
+}
+
+/// Compiles the bare expression at `node`, the value of `key`, which is true or false.
+pub(super) fn condition(
+    node: &Node,
+    key: &str,
+    environment: &Environment,
+    faults: &mut Diagnostics,
+) -> Option<Expression> {
+    let compiled = expression(node, key, environment, faults)?;
+    let r#type = compiled.program.result_type();
+    if !matches!(r#type, Type::Bool | Type::Dyn) {
+        let message = format!("`{key}` must be true or false, and this is of type {type}");
+        faults.push(Diagnostic::error(
+            Code::ExpressionType,
+            compiled.place.clone(),
+            message,
+        ));
+    }
+    Some(compiled)
 }
 
 /// Compiles `source`, which stands at `anchor`.
@@ -199,8 +219,9 @@ pub(super) struct TreeCompiler<'e> {
 }
 
 impl TreeCompiler<'_> {
-    /// Compiles the tree at `node`.
-    pub(super) fn tree(&self, node: &Node, faults: &mut Diagnostics) -> Option<Tree> {
+    /// Compiles the tree at `node`. What doesn't compile is reported, and unknown in the tree, so that the rest of it can
+    /// be checked too.
+    pub(super) fn tree(&self, node: &Node, faults: &mut Diagnostics) -> Tree {
         self.node(node, &mut Vec::new(), self.environment, faults)
     }
 
@@ -210,33 +231,27 @@ impl TreeCompiler<'_> {
         path: &mut Vec<String>,
         environment: &Environment,
         faults: &mut Diagnostics,
-    ) -> Option<Tree> {
+    ) -> Tree {
         let compiled = match &node.data {
             Data::Text(text, _) if text.contains("${") => {
                 let environment = self.at(path, environment);
-                TreeNode::Template(parts(
-                    text,
-                    node.anchor(),
-                    node.place.clone(),
-                    environment,
-                    faults,
-                )?)
+                let template = parts(text, node.anchor(), node.place.clone(), environment, faults);
+                template.map_or_else(unreadable, TreeNode::Template)
             }
-            Data::List(items) => {
-                let trees = items
+            Data::List(items) => TreeNode::List(
+                items
                     .iter()
-                    .map(|item| self.node(item, path, environment, faults));
-                let trees: Vec<_> = trees.collect();
-                TreeNode::List(trees.into_iter().collect::<Option<_>>()?)
-            }
-            Data::Map(entries) => self.map(node, entries, path, environment, faults)?,
-            Data::Broken => return None,
+                    .map(|item| self.node(item, path, environment, faults))
+                    .collect(),
+            ),
+            Data::Map(entries) => self.map(node, entries, path, environment, faults),
+            Data::Broken => unreadable(),
             _ => TreeNode::Literal(node.to_value()),
         };
-        Some(Tree {
+        Tree {
             place: node.place.clone(),
             node: compiled,
-        })
+        }
     }
 
     fn at<'s>(&'s self, path: &[String], environment: &'s Environment) -> &'s Environment {
@@ -253,49 +268,38 @@ impl TreeCompiler<'_> {
         path: &mut Vec<String>,
         environment: &Environment,
         faults: &mut Diagnostics,
-    ) -> Option<TreeNode> {
-        let for_each_node = node.get("$forEach");
-        let for_each = for_each_node.map(|node| expression(node, "$forEach", environment, faults));
-        let inner = for_each.as_ref().map(|_| (self.each)(environment));
+    ) -> TreeNode {
+        let over = node.get("$forEach");
+        let for_each = over.and_then(|node| expression(node, "$forEach", environment, faults));
+        let inner = over.map(|_| (self.each)(environment));
         let environment = inner.as_ref().unwrap_or(environment);
         let when = node
             .get("$when")
-            .map(|node| expression(node, "$when", environment, faults));
+            .and_then(|node| condition(node, "$when", environment, faults));
         let mut compiled = Vec::new();
-        let mut whole = true;
         for (key, value) in entries {
             if matches!(key.text.as_str(), "$when" | "$forEach") {
                 continue;
             }
             let template = key_template(key, node, environment, faults);
             path.push(key.text.clone());
-            let tree = self.node(value, path, environment, faults);
+            let value = self.node(value, path, environment, faults);
             path.pop();
-            match template.zip(tree) {
-                Some((key, value)) => compiled.push(Entry { key, value }),
-                None => whole = false,
+            if let Some(key) = template {
+                compiled.push(Entry { key, value });
             }
         }
-        let (when, for_each) = (transpose(when)?, transpose(for_each)?);
-        whole.then_some(TreeNode::Map {
+        TreeNode::Map {
             when,
             for_each,
             entries: compiled,
-        })
+        }
     }
 }
 
-/// `None` where something is there that didn't compile.
-#[allow(
-    clippy::option_option,
-    reason = "absent, faulty and compiled are three things"
-)]
-fn transpose(compiled: Option<Option<Expression>>) -> Option<Option<Expression>> {
-    match compiled {
-        None => Some(None),
-        Some(None) => None,
-        Some(some) => Some(some),
-    }
+/// What stands for a part that didn't compile: the policy is never valid with it.
+fn unreadable() -> TreeNode {
+    TreeNode::Literal(Value::Unknown(Unknown::default()))
 }
 
 /// A tree in which nothing is computed: a manifest.

@@ -106,6 +106,10 @@ impl<'k> Names<'k> {
     }
 
     fn identity(&self, kind: &str) -> Type {
+        // What isn't a kind is reported as such, and nothing more is said of it.
+        if !self.kinds.is_known(kind) {
+            return Type::Dyn;
+        }
         let attributes = self.kinds.attributes(kind);
         Type::Object(ObjectType::closed(
             "self",

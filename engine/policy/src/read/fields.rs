@@ -67,6 +67,12 @@ impl<'n> Fields<'n> {
         let node = self.get(key)?;
         match node.data {
             Data::Bool(value) => Some(value),
+            Data::Text(ref word, _) if is_older_boolean(word) => {
+                let message = format!("`{key}` must be true or false, not text");
+                let fault = Diagnostic::error(Code::WrongType, node.place.clone(), message);
+                faults.push(fault.with_hint("YAML 1.2 has no yes, no, on and off"));
+                None
+            }
             _ => wrong_type(node, key, "true or false", faults),
         }
     }
@@ -163,6 +169,13 @@ impl<'n> Fields<'n> {
     }
 }
 
+fn is_older_boolean(word: &str) -> bool {
+    matches!(
+        word.to_ascii_lowercase().as_str(),
+        "yes" | "no" | "on" | "off" | "y" | "n"
+    )
+}
+
 /// `word` if it is one of `allowed`; else that is reported.
 pub(super) fn one_of<'n>(
     node: &Node,
@@ -204,7 +217,26 @@ fn unknown_field(key: &Key, owner: &str, known: &[&str]) -> Diagnostic {
     }
     match suggest(&key.text, known.iter().copied()) {
         Some(near) => fault.with_hint(format!("did you mean `{near}`?")),
-        None => fault.with_hint(format!("{owner} has {}", known.join(", "))),
+        None if key.text.contains(['(', ')', '=', '!', '<', '>', '&', '|', '\'']) => {
+            fault.with_hint("inside `{ … }` a comma ends a value: quote an expression that has one")
+        }
+        None => fault.with_hint(format!("{owner} has {}", some_of(known))),
+    }
+}
+
+/// As many of `words`, in order, as can be read at a glance.
+fn some_of(words: &[&str]) -> String {
+    const AT_A_GLANCE: usize = 14;
+    let shown = words
+        .iter()
+        .take(AT_A_GLANCE)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ");
+    if words.len() > AT_A_GLANCE {
+        format!("{shown}, …")
+    } else {
+        shown
     }
 }
 

@@ -5,6 +5,7 @@ mod compile;
 mod environments;
 mod facts;
 mod fields;
+mod gates;
 mod hints;
 mod parameters;
 mod policy;

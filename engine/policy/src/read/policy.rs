@@ -9,7 +9,8 @@ use holdfast_expression::{Field, ObjectType, Type};
 use super::compile::{TreeCompiler, refuse_rules, template};
 use super::environments::{Names, inner_each};
 use super::fields::{Fields, identifier, text};
-use super::variant::{known_kind, requirements};
+use super::gates::requirements;
+use super::variant::known_kind;
 use super::{facts, parameters, providers, rule};
 use crate::check::{self, Known, shape};
 use crate::code::Code;
@@ -269,14 +270,13 @@ fn variables(spec: &Fields<'_>, names: &Names<'_>, faults: &mut Diagnostics) -> 
         if !identifier(key, "a variable", faults) {
             continue;
         }
-        if let Some(tree) = compiler.tree(node, faults) {
-            refuse_rules(tree.references(), "a variable", faults);
-            variables.push(Variable {
-                name: key.text.clone(),
-                place: key.place.clone(),
-                tree,
-            });
-        }
+        let tree = compiler.tree(node, faults);
+        refuse_rules(tree.references(), "a variable", faults);
+        variables.push(Variable {
+            name: key.text.clone(),
+            place: key.place.clone(),
+            tree,
+        });
     }
     variables
 }
@@ -294,9 +294,7 @@ fn defaults(spec: &Fields<'_>, names: &Names<'_>, faults: &mut Diagnostics) -> B
         if known_kind(&at, &key.text, names.kinds, faults).is_none() {
             continue;
         }
-        let Some(tree) = compiler.tree(node, faults) else {
-            continue;
-        };
+        let tree = compiler.tree(node, faults);
         if let Some(kind) = names.kinds.get(&key.text).filter(|_| key.text != OBJECT) {
             shape::check(&tree, kind.shape(), &key.text, shape::Strictness::Partial, faults);
         }

@@ -44,11 +44,8 @@ pub(super) fn read(
             not_yet.push(note.with_hint("rules that use it are refused when they become active"));
         }
         let place = key.place.clone();
-        if let Some(provider) =
-            declaration(&key.text, provider_type, place, node, names.base(), names, faults)
-        {
-            providers.insert(ProviderName::from(key.text.as_str()), provider);
-        }
+        let provider = declaration(&key.text, provider_type, place, node, names.base(), names, faults);
+        providers.insert(ProviderName::from(key.text.as_str()), provider);
     }
     providers
 }
@@ -80,7 +77,7 @@ fn declaration(
     environment: &Environment,
     names: &Names<'_>,
     faults: &mut Diagnostics,
-) -> Option<ProviderDeclaration> {
+) -> ProviderDeclaration {
     let compiler = TreeCompiler {
         environment,
         random: None,
@@ -92,28 +89,25 @@ fn declaration(
     }
     let settings = compiler.tree(&settings, faults);
     let credentials = node.get("credentials").map(|node| compiler.tree(node, faults));
-    if let (Some(settings), Some(shape)) = (&settings, names.kinds.settings(provider_type)) {
+    if let Some(shape) = names.kinds.settings(provider_type) {
         shape::check(
-            settings,
+            &settings,
             shape,
             &format!("provider {provider_type}"),
             Strictness::Partial,
             faults,
         );
     }
-    if let Some(Some(credentials)) = &credentials {
+    if let Some(credentials) = &credentials {
         check_credentials(credentials, faults);
     }
-    Some(ProviderDeclaration {
+    ProviderDeclaration {
         name: ProviderName::from(name),
         provider_type: provider_type.to_owned(),
-        settings: settings?,
-        credentials: match credentials {
-            Some(compiled) => Some(compiled?),
-            None => None,
-        },
+        settings,
+        credentials,
         place,
-    })
+    }
 }
 
 /// Checks credentials as far as they are written out.
@@ -162,7 +156,7 @@ pub(super) fn reference(
         ) {
             return None;
         }
-        let declared = declaration(word, word, node.place.clone(), node, environment, names, faults)?;
+        let declared = declaration(word, word, node.place.clone(), node, environment, names, faults);
         return Some(ProviderReference::Inline(Box::new(declared)));
     }
     template(node, "provider", environment, faults).map(ProviderReference::Named)

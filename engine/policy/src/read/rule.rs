@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use holdfast_expression::{Field, ObjectType, Type};
 
 use super::cases::{Case, VERBS, lay};
-use super::compile::expression;
+use super::compile::{condition, expression};
 use super::environments::{Names, This, Wanted, item_type};
 use super::fields::{Fields, identifier, text};
 use super::variant;
@@ -45,12 +45,15 @@ pub(super) fn rules_type(rules: &[Written<'_>], kinds: &Kinds) -> Type {
     let fields = rules.iter().map(|rule| {
         let label = format!("rules.{}", rule.key.text);
         let mut cases = rule.cases.iter().map(|case| attributes(case, kinds));
-        let first = cases.next().unwrap_or_default();
-        let common = cases.fold(first, |mut common, case| {
+        let first = cases.next().flatten();
+        let common = cases.fold(first, |common, case| {
+            let (mut common, case) = common.zip(case)?;
             common.retain(|name, _| case.contains_key(name));
-            common
+            Some(common)
         });
-        let object = Type::Object(ObjectType::closed(label, common));
+        let object = common.map_or(Type::Dyn, |common| {
+            Type::Object(ObjectType::closed(label, common))
+        });
         let r#type = if rule.node.get("forEach").is_some() {
             Type::map(object)
         } else {
@@ -61,29 +64,27 @@ pub(super) fn rules_type(rules: &[Written<'_>], kinds: &Kinds) -> Type {
     Type::Object(ObjectType::closed("rules", fields))
 }
 
-/// What others may refer to of a rule, in one of its cases.
-fn attributes(case: &Case, kinds: &Kinds) -> BTreeMap<String, Field> {
+/// What others may refer to of a rule, in one of its cases. Nothing where that can't be told, which is reported
+/// elsewhere.
+fn attributes(case: &Case, kinds: &Kinds) -> Option<BTreeMap<String, Field>> {
     let mut found: BTreeMap<String, Field> = BTreeMap::new();
-    let Some(kind) = VERBS
-        .iter()
-        .find_map(|verb| case.merged.get(verb))
-        .and_then(Node::text)
-    else {
-        return found;
+    let Some(verb) = VERBS.iter().find_map(|verb| case.merged.get(verb)) else {
+        return Some(found);
     };
+    let kind = verb.text().filter(|kind| kinds.is_known(kind))?;
     for name in ["exists", "provisioned", "converged"] {
         found.insert(name.to_owned(), Field::required(Type::Bool));
     }
     found.insert("phase".to_owned(), Field::required(Type::String));
     // Of several documents there is no one name.
     if kind == OBJECT && !is_one_document(&case.merged) {
-        return found;
+        return Some(found);
     }
     found.insert("observed".to_owned(), Field::optional(Type::Dyn));
     for name in kinds.attributes(kind) {
         found.insert(name, Field::optional(Type::String));
     }
-    found
+    Some(found)
 }
 
 fn is_one_document(rule: &Node) -> bool {
@@ -116,6 +117,11 @@ pub(super) fn read(
         _ => Type::Dyn,
     };
     let each = fields.get("forEach").is_some();
+    let over = for_each
+        .as_ref()
+        .and_then(Option::as_ref)
+        .map(|over| over.program.result_type());
+    needs_key(&fields, over, faults);
     let wanted = Wanted {
         rules: true,
         each,
@@ -126,7 +132,7 @@ pub(super) fn read(
     let environment = names.environment(&wanted, &item);
     let when = fields
         .get("when")
-        .map(|node| expression(node, "when", &environment, faults));
+        .map(|node| condition(node, "when", &environment, faults));
     let key_expression = fields
         .get("key")
         .map(|node| expression(node, "key", &environment, faults));
@@ -177,12 +183,34 @@ pub(super) fn read(
     })
 }
 
-fn all_fields() -> Vec<&'static str> {
-    RULE_FIELDS
+/// All fields of a rule, what it does first.
+pub(super) fn all_fields() -> Vec<&'static str> {
+    variant::VARIANT_FIELDS
         .iter()
-        .chain(variant::VARIANT_FIELDS)
+        .chain(RULE_FIELDS)
         .copied()
         .collect()
+}
+
+/// Says that instances need a `key`, where their items are known not to key themselves.
+fn needs_key(fields: &Fields<'_>, over: Option<&Type>, faults: &mut Diagnostics) {
+    let Some(node) = fields
+        .get("forEach")
+        .filter(|_| fields.node().get("key").is_none())
+    else {
+        return;
+    };
+    let Some(Type::List(item)) = over else {
+        return;
+    };
+    if !matches!(**item, Type::Dyn | Type::String) {
+        let fault = Diagnostic::error(
+            Code::MissingField,
+            node.place.clone(),
+            "these instances need a `key`",
+        );
+        faults.push(fault.with_hint("maps and lists of texts key themselves; else `key: each.value.name`"));
+    }
 }
 
 /// `None` where something is there that couldn't be read.

@@ -8,9 +8,10 @@ use holdfast_contract::{Facet, Kind, KindName, Path, Segment};
 use holdfast_expression::{Environment, Type, suggest};
 
 use super::cases::{Case, VERBS};
-use super::compile::{TreeCompiler, expression, path, path_text, template, verbatim};
+use super::compile::{TreeCompiler, condition, expression, path, path_text, template, verbatim};
 use super::environments::{Names, This, Wanted, inner_each};
 use super::fields::{Fields, list, one_of, text, wrong_type};
+use super::gates::{checks, known_facet, requirements};
 use super::providers;
 use super::rule::settled;
 use crate::anchor::Anchor;
@@ -21,8 +22,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::json_path::PathQuery;
 use crate::kinds::{Kinds, OBJECT};
 use crate::model::{
-    Adopt, AdoptBy, Allowance, Check, CheckSeverity, Document, Expression, Hold, Mode, Name, OnConflict,
-    OnRemove, OnVanish, Record, Requirement, Stamp, TakeOver, Template, Variant, Verb,
+    Adopt, AdoptBy, Allowance, Document, Hold, Mode, Name, OnConflict, OnRemove, OnVanish, Record, Stamp,
+    TakeOver, Template, Variant, Verb,
 };
 use crate::yaml::{Data, Key, Node};
 
@@ -91,7 +92,7 @@ pub(super) fn read(
     let when = case
         .when
         .as_ref()
-        .map(|node| expression(node, "when", &plain, faults));
+        .map(|node| condition(node, "when", &plain, faults));
     let (verb, kind) = verb(&fields, key, kinds, faults)?;
     let kind_name = kind.as_deref().unwrap_or_default();
     if kinds.is_planned(kind_name) {
@@ -132,7 +133,7 @@ pub(super) fn read(
         require: requirements(&fields, &observed, registered, faults),
         ready: fields
             .get("ready")
-            .and_then(|node| expression(node, "ready", &observed, faults)),
+            .and_then(|node| condition(node, "ready", &observed, faults)),
         checks: checks(&fields, &timed, faults),
         exact: reader.paths("exact", faults),
         absent: reader.paths("absent", faults),
@@ -158,7 +159,7 @@ pub(super) fn read(
         controls: reader.controls(registered, faults),
         kind: kind.as_deref().map(KindName::from),
     };
-    if verb != Verb::Check {
+    if verb != Verb::Check && kinds.is_known(kind_name) {
         let place = verb_place(&fields, key);
         scope
             .known
@@ -196,7 +197,7 @@ fn verb(
         [verb] => {
             let node = fields.get(verb)?;
             let kind = text(node, verb, faults)?;
-            known_kind(node, kind, kinds, faults)?;
+            known_kind(node, kind, kinds, faults);
             let verb = match *verb {
                 "ensure" => Verb::Ensure,
                 "observe" => Verb::Observe,
@@ -220,7 +221,7 @@ fn verb_place(fields: &Fields<'_>, key: &Key) -> crate::place::Place {
 
 /// Whether `kind` is one; that it isn't is reported at `node`.
 pub(super) fn known_kind(node: &Node, kind: &str, kinds: &Kinds, faults: &mut Diagnostics) -> Option<()> {
-    if kinds.get(kind).is_some() || kinds.is_planned(kind) {
+    if kinds.is_known(kind) {
         return Some(());
     }
     let names = kinds.names();
@@ -280,8 +281,9 @@ impl Reader<'_> {
 
     fn name(&self, verb: Verb, key: &Key, faults: &mut Diagnostics) -> Option<Name> {
         let Some(node) = self.fields.get("name") else {
-            if verb != Verb::Check && self.kind_name != OBJECT && self.fields.node().get("name").is_none() {
-                let message = format!("a {} needs its `name`", self.kind_name);
+            let is_named = self.scope.names.kinds.is_known(self.kind_name) && self.kind_name != OBJECT;
+            if verb != Verb::Check && is_named && self.fields.node().get("name").is_none() {
+                let message = format!("rule `{}` needs the `name` of its {}", key.text, self.kind_name);
                 faults.push(Diagnostic::error(Code::MissingField, key.place.clone(), message));
             }
             return None;
@@ -366,7 +368,7 @@ impl Reader<'_> {
             random: None,
             each: &inner_each,
         };
-        let tree = compiler.tree(node, faults)?;
+        let tree = compiler.tree(node, faults);
         if !matches!(node.data, Data::Map(_) | Data::Text(..)) {
             return wrong_type(node, "adopt", "a map of texts", faults);
         }
@@ -399,10 +401,7 @@ impl Reader<'_> {
             let tree = if computed {
                 compiler.tree(&node, faults)
             } else {
-                Some(verbatim(&node))
-            };
-            let Some(tree) = tree else {
-                continue;
+                verbatim(&node)
             };
             match kind {
                 Some(_) if self.kind_name == OBJECT => shape::check_object(&tree, verb, faults),
@@ -498,7 +497,7 @@ impl Reader<'_> {
         let fields = Fields::of(node, "`hold`", &["while", "message", "atMost"], faults)?;
         let condition = fields
             .required("while", faults)
-            .map(|node| expression(node, "while", environment, faults));
+            .map(|node| condition(node, "while", environment, faults));
         let message = fields
             .get("message")
             .and_then(|node| template(node, "message", environment, faults));
@@ -575,101 +574,4 @@ fn later(key: &Key) -> Diagnostic {
     let message = format!("`{}` isn't there yet", key.text);
     Diagnostic::warning(Code::NotYet, key.place.clone(), message)
         .with_hint("the rest of the policy works; where it would matter, the engine refuses")
-}
-
-fn known_facet(word: &str, place: &crate::place::Place, kind: &dyn Kind, faults: &mut Diagnostics) {
-    let facets: Vec<&str> = kind.facets().iter().map(Facet::as_str).collect();
-    if facets.contains(&word) {
-        return;
-    }
-    let message = format!("{} has no facet `{word}`", kind.name());
-    let hint = match suggest(word, facets.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("facets: {}", facets.join(", ")),
-    };
-    faults.push(Diagnostic::error(Code::InvalidValue, place.clone(), message).with_hint(hint));
-}
-
-/// Reads gates: the policy's, or a rule's.
-pub(super) fn requirements(
-    fields: &Fields<'_>,
-    environment: &Environment,
-    kind: Option<&dyn Kind>,
-    faults: &mut Diagnostics,
-) -> Vec<Requirement> {
-    let mut requirements = Vec::new();
-    for node in fields.items("require", faults) {
-        let known: &[&str] = &["that", "message", "facets"];
-        let Some(fields) = Fields::of(node, "a requirement", known, faults) else {
-            continue;
-        };
-        let that = fields
-            .required("that", faults)
-            .and_then(|node| expression(node, "that", environment, faults));
-        let message = fields.required("message", faults);
-        let message = message.and_then(|node| template(node, "message", environment, faults));
-        let facets = fields.texts("facets", faults);
-        if let Some(kind) = kind {
-            for (node, facet) in &facets {
-                known_facet(facet, &node.place, kind, faults);
-            }
-        }
-        let facets = facets.into_iter().map(|(_, facet)| Facet::from(facet)).collect();
-        if let Some((that, message)) = that.zip(message) {
-            refuse_not_boolean(&that, "that", faults);
-            requirements.push(Requirement {
-                that,
-                message,
-                facets,
-                place: node.place.clone(),
-            });
-        }
-    }
-    requirements
-}
-
-/// A condition whose type is known to be another than a boolean.
-pub(super) fn refuse_not_boolean(condition: &Expression, key: &str, faults: &mut Diagnostics) {
-    let r#type = condition.program.result_type();
-    if !matches!(r#type, Type::Bool | Type::Dyn) {
-        let message = format!("`{key}` must be true or false, and this is of type {type}");
-        faults.push(Diagnostic::error(
-            Code::ExpressionType,
-            condition.place.clone(),
-            message,
-        ));
-    }
-}
-
-fn checks(fields: &Fields<'_>, environment: &Environment, faults: &mut Diagnostics) -> Vec<Check> {
-    let mut checks = Vec::new();
-    for node in fields.items("checks", faults) {
-        let known: &[&str] = &["that", "message", "severity", "controls"];
-        let Some(fields) = Fields::of(node, "a check", known, faults) else {
-            continue;
-        };
-        let that = fields
-            .required("that", faults)
-            .and_then(|node| expression(node, "that", environment, faults));
-        let message = fields
-            .get("message")
-            .map(|node| template(node, "message", environment, faults));
-        let severity = fields.choice("severity", CheckSeverity::NAMES, faults);
-        let controls = fields
-            .texts("controls", faults)
-            .into_iter()
-            .map(|(_, name)| name.to_owned())
-            .collect();
-        if let Some((that, message)) = that.zip(settled(message)) {
-            refuse_not_boolean(&that, "that", faults);
-            checks.push(Check {
-                that,
-                message,
-                severity: severity.and_then(CheckSeverity::parse).unwrap_or_default(),
-                controls,
-                place: node.place.clone(),
-            });
-        }
-    }
-    checks
 }

@@ -164,9 +164,23 @@ pub(super) fn tag_fault(source: &Source, place: Place, written: &str) -> Diagnos
     let message = format!("`{written}` reads as a YAML tag");
     let fault = Diagnostic::error(Code::Tag, place, message);
     if looks_computed {
-        let quoted = rest.split(" }").next().unwrap_or(rest).trim_end_matches(',');
+        let quoted = expression_text(rest);
         fault.with_hint(format!("quote the expression: \"{}\"", quoted.replace('"', "'")))
     } else {
         fault.with_hint("policies have no tags; quote it if a text is meant")
     }
+}
+
+/// The expression at the start of `rest`: up to a comma or a closing brace that isn't its own.
+fn expression_text(rest: &str) -> &str {
+    let mut open: usize = 0;
+    for (at, character) in rest.char_indices() {
+        match character {
+            '(' | '[' | '{' => open = open.saturating_add(1),
+            ',' | ')' | ']' | '}' if open == 0 => return rest.get(..at).unwrap_or(rest).trim_end(),
+            ')' | ']' | '}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    rest
 }
