@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use bytes::Bytes;
 use holdfast_contract::ProviderError;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, Method};
 use s3::signing::uri_encode;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -20,6 +19,8 @@ use crate::xml::{self, Node};
 
 /// Its answers are small.
 const MAX_ANSWER: usize = 64 * 1024;
+/// The service gives out no keys that end sooner.
+const SHORTEST_SESSION: time::Duration = time::Duration::minutes(15);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client of the security token service.
@@ -85,7 +86,9 @@ impl Sts {
                 access_key,
                 secret_key,
                 session_token,
-                expires: text("Expiration").and_then(|end| OffsetDateTime::parse(&end, &Rfc3339).ok()),
+                expires: text("Expiration")
+                    .and_then(|end| OffsetDateTime::parse(&end, &Rfc3339).ok())
+                    .or_else(|| OffsetDateTime::now_utc().checked_add(SHORTEST_SESSION)),
             }),
             _ => Err(asked(action, &self.service()).contradiction("its answer holds no keys")),
         }
@@ -101,12 +104,17 @@ impl Sts {
         parameters: &[(&str, &str)],
         keys: Option<&Keys>,
     ) -> Result<Node, ProviderError> {
-        let mut body = String::from("Version=2011-06-15");
+        let mut text = String::from("Version=2011-06-15");
         for (name, value) in parameters {
-            let _ = write!(body, "&{name}={}", uri_encode(value, true));
+            let _ = write!(text, "&{name}={}", uri_encode(value, true));
         }
-        let body = Bytes::from(body);
-        let answer = retry::until_final(Repeat::Safe, || self.send(&body, keys)).await;
+        let answer = retry::until_final(Repeat::Safe, || async {
+            match keys {
+                Some(keys) => self.get(&text, keys).await,
+                None => self.post(text.clone()).await,
+            }
+        })
+        .await;
         let service = self.service();
         let about = asked(action, &service);
         let answer = answer.map_err(|lost| lost.error(&about))?;
@@ -124,29 +132,31 @@ impl Sts {
         xml::parse(&answer.body).map_err(|error| about.contradiction(error.to_string()))
     }
 
-    async fn send(&self, body: &Bytes, keys: Option<&Keys>) -> Result<Answer, Lost> {
+    /// A question, signed; that it is a GET shows whoever watches the wire that it changes nothing.
+    async fn get(&self, query: &str, keys: &Keys) -> Result<Answer, Lost> {
+        let mut url = self.endpoint.clone();
+        url.set_query(Some(query));
         let mut headers = HeaderMap::new();
-        headers.insert(
-            http::header::CONTENT_TYPE,
-            HeaderValue::from_static("application/x-www-form-urlencoded"),
-        );
-        if let Some(keys) = keys {
-            let signer = Signer {
-                service: Service::Sts,
-                region: &self.region,
-                keys,
-                now: OffsetDateTime::now_utc(),
-            };
-            signer
-                .sign(&Method::POST, &self.endpoint, &mut headers, body)
-                .map_err(Lost::Refused)?;
-        }
+        let signer = Signer {
+            service: Service::Sts,
+            region: &self.region,
+            keys,
+            now: OffsetDateTime::now_utc(),
+        };
+        signer
+            .sign(&Method::GET, &url, &mut headers, b"")
+            .map_err(Lost::Refused)?;
+        Answer::receive(self.http.get(url).headers(headers).timeout(TIMEOUT), MAX_ANSWER).await
+    }
+
+    /// With what is secret in the body, where nothing on the way keeps it.
+    async fn post(&self, form: String) -> Result<Answer, Lost> {
         let request = self
             .http
             .post(self.endpoint.clone())
-            .headers(headers)
+            .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .timeout(TIMEOUT)
-            .body(body.clone());
+            .body(form);
         Answer::receive(request, MAX_ANSWER).await
     }
 }

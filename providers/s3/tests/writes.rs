@@ -10,7 +10,10 @@
 
 mod subject;
 
-use holdfast_contract::{Action, Desired, Facet, FacetState, Observation, Observed, ProviderError, Value};
+use holdfast_contract::{
+    Action, Desired, Facet, FacetState, Kind, Observation, Observed, ProviderError, Value,
+};
+use holdfast_s3::BucketKind;
 use holdfast_testbed::{Action as Fault, Answer, Request, RequestLog, Rule};
 use serde_json::json;
 use subject::calls::{creation, localstack, made, observe, present, setting, write, writes};
@@ -244,4 +247,43 @@ async fn what_a_store_drops_in_silence_is_told() {
         written.unsupported,
         ["lifecycle.rules[big].filter.objectSizeGreaterThan"]
     );
+}
+
+#[tokio::test]
+async fn every_element_of_a_lifecycle_is_kept() {
+    let provider = open(localstack().await, &[]).await;
+    let key = made(localstack().await).await;
+    let observed = present(provider.as_ref(), &key, &["lifecycle"]).await;
+    let tag = json!({"key": "k", "value": "v"});
+    let document = json!({
+        "transitionDefaultMinimumObjectSize": "varies_by_storage_class",
+        "rules": [
+            {"id": "whole", "status": "Disabled", "filter": {}, "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7}},
+            {"id": "prefix", "status": "Enabled", "filter": {"prefix": "a/<&> \"é"}, "expiration": {"date": "2040-01-01"}},
+            {"id": "tag", "status": "Enabled", "filter": {"tag": tag}, "expiration": {"days": 400},
+             "transitions": [{"days": 30, "storageClass": "STANDARD_IA"}, {"days": 90, "storageClass": "GLACIER"}]},
+            {"id": "greater", "status": "Enabled", "filter": {"objectSizeGreaterThan": 1000}, "expiration": {"days": 5}},
+            {"id": "less", "status": "Enabled", "filter": {"objectSizeLessThan": 1000}, "expiration": {"days": 5}},
+            {"id": "markers", "status": "Enabled", "filter": {"prefix": "m/"}, "expiration": {"expiredObjectDeleteMarker": true}},
+            {"id": "and", "status": "Enabled",
+             "filter": {"and": {"prefix": "b/", "tags": [tag, {"key": "l", "value": "w"}],
+                                "objectSizeGreaterThan": 5, "objectSizeLessThan": 1000}},
+             "noncurrentVersionTransitions": [
+                {"noncurrentDays": 30, "storageClass": "STANDARD_IA", "newerNoncurrentVersions": 3}],
+             "noncurrentVersionExpiration": {"noncurrentDays": 100, "newerNoncurrentVersions": 5}},
+        ]
+    });
+    let written = provider
+        .write(&setting("lifecycle", document.clone(), &observed))
+        .await
+        .unwrap();
+    assert_eq!(written.unsupported, Vec::<String>::new());
+    let observed = present(provider.as_ref(), &key, &["lifecycle"]).await;
+    let left = BucketKind::new().compare(
+        &"lifecycle".into(),
+        &Desired::new(Value::from_json(document)),
+        Some(&observed),
+        "",
+    );
+    assert_eq!(left, vec![]);
 }
