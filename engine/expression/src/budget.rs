@@ -16,8 +16,8 @@ pub const MAX_VALUE_NESTING: usize = 200;
 
 /// What one evaluation may still use.
 ///
-/// It is taken from as the evaluation goes on, so one budget can bound several evaluations together. A step is about
-/// 50 nanoseconds: one node of the expression, one element compared or moved, 16 bytes of text searched. Bytes count
+/// It is taken from as the evaluation goes on, so one budget can bound several evaluations together. A step is some
+/// 50 to 100 nanoseconds: one node of the expression, one element compared or moved, 16 bytes of text searched. Bytes count
 /// all that is ever allocated for results, whether still held or not, and are taken before the allocation.
 ///
 /// ```

@@ -23,7 +23,7 @@ pub struct Error {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// An argument of the right type that the function can't take: a bad pattern, a negative count.
+    /// An argument of the right type that the function can't take, such as a bad pattern; or the wrong number of them.
     Argument,
     /// The evaluation took more steps or memory than its budget, or the expression is too long or nested too deep.
     /// Never absorbed by `||` and `&&`.
@@ -32,11 +32,12 @@ pub enum ErrorKind {
     Conversion,
     /// An int divided by zero.
     DivideByZero,
-    /// A list has no element at this index.
+    /// An index below zero, or outside a text or of what `slice` takes. A list that isn't that long is `Missing` its
+    /// element: it may still grow.
     Index,
     /// Something isn't there. Missing is absent, so what it means is the caller's to say.
     Missing {
-        /// The path to what is missing, as the expression spells it: `facts.cluster.region`.
+        /// The path to what is missing, as the expression spells it: `facts.cluster.region`, `self.ports[0]`.
         path: String,
     },
     /// A number, duration or timestamp is out of range.

@@ -2,7 +2,14 @@
 //!
 //! Left out is where the two differ on purpose: here ints and doubles compute together, maps are ordered, `has` is
 //! false for a missing step of its path, unsigned ints are ints, and `orValue` doesn't evaluate what it doesn't need.
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 use std::sync::Arc;
 

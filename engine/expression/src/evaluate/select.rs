@@ -40,11 +40,11 @@ impl Machine<'_> {
             return Ok(unknown);
         }
         let found = element(&value, &at, node.span, index.span)?;
-        if let (Found::Nothing, Value::List(_), false) = (&found, &value, optional) {
+        if matches!(value, Value::List(_)) && whole(&at).is_some_and(i64::is_negative) && !optional {
             return Err(fault(
                 ErrorKind::Index,
                 index.span,
-                "the list has no element at this index",
+                "an index of a list is never below zero",
             ));
         }
         self.conclude(node, flow, found, optional, None)

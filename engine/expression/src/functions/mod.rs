@@ -270,11 +270,8 @@ fn table() -> &'static Table {
 }
 
 /// The overloads of a function, or of a method; none where there is no such name.
-pub(crate) fn named(name: &str, method: bool) -> &'static [&'static Overload] {
-    table()
-        .iter()
-        .find(|((known, is_method), _)| *known == name && *is_method == method)
-        .map_or(&[], |(_, found)| found)
+pub(crate) fn named(name: &str, method: bool) -> &[&'static Overload] {
+    table().get(&(name, method)).map_or(&[], Vec::as_slice)
 }
 
 /// The names of all functions, or of all methods, in order.

@@ -1,5 +1,7 @@
 //! Regular expressions, in time linear in the text.
 
+use std::borrow::Cow;
+
 use regex::{Regex, RegexBuilder};
 
 use super::{Gives, Kind, Overload, Site, argument, unfit};
@@ -42,7 +44,12 @@ pub(crate) fn compile_pattern(pattern: &str, span: Span) -> Result<Regex, Error>
 }
 
 /// The pattern compiled, and the steps taken for searching the text with it.
-fn prepare(machine: &mut Machine<'_>, site: &Site<'_>, text: &str, pattern: &str) -> Outcome<Regex> {
+fn prepare<'n>(
+    machine: &mut Machine<'_>,
+    site: &Site<'n>,
+    text: &str,
+    pattern: &str,
+) -> Outcome<Cow<'n, Regex>> {
     // A repetition count makes a pattern larger than its text shows. Per byte of text the search takes, at worst,
     // time in proportion to the pattern.
     let weight = if pattern.contains('{') {
@@ -54,10 +61,10 @@ fn prepare(machine: &mut Machine<'_>, site: &Site<'_>, text: &str, pattern: &str
         .budget
         .step(text.len().saturating_mul(weight), site.span)?;
     if let Some(compiled) = site.pattern {
-        return Ok(compiled.clone());
+        return Ok(Cow::Borrowed(compiled));
     }
     machine.budget.step(2000, site.span)?;
-    Ok(compile_pattern(pattern, site.span)?)
+    Ok(Cow::Owned(compile_pattern(pattern, site.span)?))
 }
 
 fn matches(machine: &mut Machine<'_>, site: &Site<'_>, values: &[Value]) -> Outcome {

@@ -36,7 +36,7 @@ fn elements_are_reached_by_index_and_key() {
     gives(&[
         ("[1, 2][1]", "2"),
         ("[1, 2][1.0]", "2"),
-        ("[1][1]", "Index"),
+        ("[1][1]", "Missing { path: \"[1][1]\" }"),
         ("[1][-1]", "Index"),
         ("dyn([1])['a']", "Type"),
         ("{'a': {'b': 1}}.a.b", "1"),

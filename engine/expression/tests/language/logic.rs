@@ -29,7 +29,10 @@ fn an_error_is_absorbed_on_either_side_of_and() {
 fn of_two_errors_the_first_is_raised() {
     gives(&[
         ("1/0 == 1 || facts.empty[0]", "DivideByZero"),
-        ("facts.empty[0] && 1/0 == 1", "Index"),
+        (
+            "facts.empty[0] && 1/0 == 1",
+            "Missing { path: \"facts.empty[0]\" }",
+        ),
     ]);
 }
 

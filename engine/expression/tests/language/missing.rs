@@ -11,6 +11,7 @@ fn what_is_missing_is_named_by_its_path() {
         ("facts.schedules.map(s, s.ttl)", "s.ttl"),
         ("each.key", "each"),
         ("facts.schedules[1].ttl", "facts.schedules[1].ttl"),
+        ("facts.schedules[7].ttl", "facts.schedules[7]"),
     ] {
         let error = evaluate(source).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Missing { path: path.into() }, "{source}");

@@ -18,13 +18,14 @@ fn references(source: &str) -> Vec<String> {
             if reference.guarded && place == reference.required {
                 text.push('?');
             }
-            text += &match segment {
+            let step = match segment {
                 Segment::Field(name) if place == 0 => name.clone(),
                 Segment::Field(name) => format!(".{name}"),
                 Segment::Index(Index::Int(int)) => format!("[{int}]"),
                 Segment::Index(Index::String(name)) => format!("[{name:?}]"),
                 Segment::Dynamic => "[*]".to_owned(),
             };
+            text.push_str(&step);
         }
         text
     });
