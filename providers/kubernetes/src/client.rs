@@ -342,7 +342,7 @@ fn wait(repeatable: Repeatable, failure: &Failure, tried: u32) -> Option<Duratio
         429 => true,
         503 | 504 => repeatable != Repeatable::Once,
         // Not 501, and not on writes: a webhook that fails answers so, too, and was asked for nothing in vain.
-        500 | 502 => repeatable == Repeatable::Read,
+        500 | 502 => repeatable == Repeatable::Read && !status.is_misfit(),
         _ => false,
     };
     let asked = status

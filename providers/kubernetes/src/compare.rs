@@ -39,6 +39,19 @@ fn is_default(key: &str, value: &Value) -> bool {
     }
 }
 
+/// Whether this is what a `LimitRange` takes from its limit `default` where it declares no request.
+fn is_limit_default(key: &str, value: &Value, limits: Option<&Value>) -> bool {
+    let (Some(requests), Some(limits)) = (value.as_map(), limits.and_then(Value::as_map)) else {
+        return false;
+    };
+    key == "defaultRequest"
+        && requests.iter().all(|(name, amount)| {
+            limits
+                .get(name)
+                .is_some_and(|limit| quantity::same_amount(limit, amount))
+        })
+}
+
 /// Where the observed facet is not as desired, ordered by path.
 pub(crate) fn compare(desired: &Desired, facts: Facts<'_>) -> Vec<Difference> {
     let declared = without_identity(applied(desired, Some(facts.document), facts.owners));
@@ -217,7 +230,8 @@ impl Walk<'_> {
         }
         let one_value = self.is_one_value(path, wanted.is_empty(), owners);
         for (key, old) in there.iter().filter(|(key, _)| !wanted.contains_key(*key)) {
-            let ours = one_value && !(self.kind.built_in && is_default(key, old.exposed()));
+            let default = is_default(key, old.exposed()) || is_limit_default(key, old, wanted.get("default"));
+            let ours = one_value && !(self.kind.built_in && default);
             if ours || self.is_exact(path, key) {
                 let note = owners.field(key).note();
                 outcomes.push(self.push(path.key(key), Change::Remove { old: old.clone() }, note));

@@ -81,6 +81,11 @@ impl Status {
             || self.code == 403 && self.message.contains("cannot ") && self.message.contains(" path ")
     }
 
+    /// Whether an apply was refused because others hold fields that it sets.
+    pub(crate) fn is_field_conflict(&self) -> bool {
+        self.code == 409 && self.has_cause("FieldManagerConflict")
+    }
+
     fn has_cause(&self, reason: &str) -> bool {
         self.details.causes.iter().any(|cause| cause.reason == reason)
     }
@@ -104,6 +109,30 @@ impl Status {
             })
             .map(|cause| cause.field.clone())
             .collect()
+    }
+
+    /// The fields that the type doesn't have, if that is why it was refused.
+    ///
+    /// A custom object is refused as a bad request with `unknown field "spec.x"`; a built-in one, by an apply, as an
+    /// internal error with `.spec.x: field not declared in schema`. Nothing but the text names the field.
+    pub(crate) fn unknown_fields(&self) -> Vec<String> {
+        let quoted = self.message.split("unknown field \"").skip(1);
+        let quoted = quoted.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()));
+        let mut parts: Vec<&str> = self.message.split(": field not declared in schema").collect();
+        // After the last one comes no field.
+        parts.pop();
+        let undeclared = parts
+            .into_iter()
+            .filter_map(|before| before.split_whitespace().next_back())
+            .map(|field| field.trim_start_matches('.').to_owned());
+        quoted.chain(undeclared).collect()
+    }
+
+    /// Whether the document doesn't fit the type's schema. An apply of a built-in type answers so with code 500.
+    pub(crate) fn is_misfit(&self) -> bool {
+        matches!(self.code, 400 | 500)
+            && (self.message.contains("failed to create typed patch object")
+                || self.message.contains("strict decoding error"))
     }
 
     /// What it means to whoever asked for `asked`.
@@ -146,15 +175,19 @@ impl Status {
                 service: SERVICE.to_owned(),
                 retry_after: self.retry_after(),
             },
-            400..=499 if self.code != 408 && self.code != 410 => ProviderError::Invalid {
-                target: key.to_string(),
-                message: self.words(asked.sensitive),
-                field: self
-                    .details
-                    .causes
-                    .first()
-                    .and_then(|cause| path_of(&cause.field)),
-            },
+            code if self.is_misfit() || (400..500).contains(&code) && code != 408 && code != 410 => {
+                let unknown = self.unknown_fields();
+                let cause = self.details.causes.first().map(|cause| &cause.field);
+                ProviderError::Invalid {
+                    target: key.to_string(),
+                    message: if unknown.is_empty() {
+                        self.words(asked.sensitive)
+                    } else {
+                        format!("this type has no field {}", unknown.join(", "))
+                    },
+                    field: unknown.first().or(cause).and_then(|field| path_of(field)),
+                }
+            }
             _ => self.unavailable(&self.words(asked.sensitive)),
         }
     }
@@ -299,6 +332,29 @@ mod tests {
             !printed.contains("hunter2") && printed.contains("data.k"),
             "{printed}"
         );
+    }
+
+    #[test]
+    fn an_unknown_field_is_named_in_whatever_words_it_comes() {
+        let custom = json!({
+            "code": 400, "reason": "BadRequest",
+            "message": "strict decoding error: unknown field \"spec.colour\", unknown field \"spec.sise\"",
+        });
+        let built_in = json!({
+            "code": 500,
+            "message": "failed to create typed patch object (n/x; /v1, Kind=ConfigMap): errors:\n  .datta: field not declared in schema\n  .metadata.lables: field not declared in schema",
+        });
+        for (status, names) in [
+            (custom, "spec.colour, spec.sise"),
+            (built_in, "datta, metadata.lables"),
+        ] {
+            let error = meaning(status, true);
+            assert!(!error.is_transient());
+            assert_eq!(
+                error.to_string(),
+                format!("apps/Deployment shop/web refused: this type has no field {names}")
+            );
+        }
     }
 
     #[test]

@@ -97,16 +97,21 @@ pub(crate) fn identity(api: Type<'_>, name: &str, items: &[Value], owners: &Owne
         })
 }
 
+/// The value that a list key has where a document leaves it out, if it is known.
+pub(crate) fn default_of(key: &str) -> Option<&'static str> {
+    KEY_DEFAULTS
+        .iter()
+        .find(|(name, _)| *name == key)
+        .map(|(_, default)| *default)
+}
+
 /// The keys of `item` with their values, defaults filled in; none where it lacks one that has no default.
 pub(crate) fn keys_of(item: &Value, keys: &[String]) -> Option<Vec<(String, Value)>> {
     keys.iter()
         .map(|key| {
             let value = match item.get(key) {
                 Some(value) => value.exposed().clone(),
-                None => KEY_DEFAULTS
-                    .iter()
-                    .find(|(name, _)| name == key)
-                    .map(|(_, default)| Value::from(*default))?,
+                None => Value::from(default_of(key)?),
             };
             matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_))
                 .then(|| (key.clone(), value))

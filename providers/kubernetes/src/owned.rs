@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 
 use holdfast_contract::{Path, Segment, Value};
 
+use crate::lists::default_of;
+
 /// The longest name that a server takes for a field manager.
 const MANAGER_MAX: usize = 128;
 
@@ -62,14 +64,14 @@ impl<'a> Hold<'a> {
 /// Whether the set key `key` enters `item`.
 pub(crate) fn is_item(key: &str, item: &Value) -> bool {
     if let Some(keys) = item_keys(key) {
-        // A key that the document leaves out has its default in the set.
+        // A key that the document leaves out has its default in the set; what that is, is not known of every key.
         let mut given = 0;
         let same = keys.iter().all(|(name, value)| match item.get(name) {
             Some(own) => {
                 given += 1;
                 own.exposed() == value
             }
-            None => keys.len() > 1,
+            None => keys.len() > 1 && default_of(name).is_none_or(|default| *value == Value::from(default)),
         });
         return same && given > 0;
     }

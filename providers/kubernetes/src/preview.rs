@@ -131,9 +131,7 @@ fn refused(
         // A creation's namespace may come with another write of the same plan, and so may its type.
         ProviderError::Conflict { .. } => matches!(write.action, Action::Set { .. }),
         // What the schema says is the server's own word; other refusals are those of admission and webhooks.
-        ProviderError::Invalid { .. } => {
-            status.code == 422 || status.message.contains("strict decoding error")
-        }
+        ProviderError::Invalid { .. } => status.code == 422 || status.is_misfit(),
         _ => false,
     };
     if verdict {

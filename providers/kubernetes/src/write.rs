@@ -1,8 +1,8 @@
 //! Writing objects: server-side apply, and delete.
 
 use holdfast_contract::{
-    Action, Change, Desired, Facet, Guard, Kind as _, Observed, Path, ProviderError, ResourceKey, Segment,
-    Value, Write, Written,
+    Action, Change, Desired, Facet, Guard, Kind as _, Observation, Observed, Path, ProviderError,
+    ResourceKey, Segment, Value, Write, Written,
 };
 use http::{Method, StatusCode};
 use serde_json::{Value as Json, json};
@@ -11,13 +11,15 @@ use crate::client::{Answer, Call, Failure, Repeatable, encoded};
 use crate::discovery::Resource;
 use crate::error::{Asked, Status};
 use crate::kind::{OBJECT, STATUS};
-use crate::observe::observed as read;
+use crate::observe::{observed as read, read_one};
 use crate::owned::status_manager;
 use crate::provider::Server;
 use crate::types;
 
 const APPLY: &str = "application/apply-patch+yaml";
 const JSON_PATCH: &str = "application/json-patch+json";
+/// How often a status is written anew because the object moved on meanwhile.
+const VERSION_TRIES: usize = 4;
 
 /// Does `write`.
 ///
@@ -53,12 +55,16 @@ pub(crate) async fn write(server: &Server, write: &Write) -> Result<Written, Pro
             desired,
             observed,
         } => {
-            let apply = Apply::new(server, write, &resource, facet, desired, Some(observed))?;
+            let mut apply = Apply::new(server, write, &resource, facet, desired, Some(observed))?;
             let sent = Sent {
                 dry_run: false,
                 force: write.force,
             };
-            let answer = apply.send(server, sent).await?;
+            let answer = if facet.as_str() == STATUS && resource.has_status && write.guard == Guard::Same {
+                apply.send_to(server, &resource, observed, sent).await?
+            } else {
+                apply.send(server, sent).await?
+            };
             if !desired.absent.is_empty() || !desired.exact.is_empty() {
                 remove_foreign(server, write, &apply, facet, desired, answer.body).await?;
             }
@@ -199,6 +205,39 @@ impl<'a> Apply<'a> {
         server.client.call(&call).await
     }
 
+    /// As [`Apply::send`], to just the incarnation `observed`, through a subresource.
+    ///
+    /// There the server looks at no uid. It does look at the version: so the version is named, and where it has moved
+    /// on under the same uid, the newer one.
+    async fn send_to(
+        &mut self,
+        server: &Server,
+        resource: &Resource,
+        observed: &Observed,
+        sent: Sent,
+    ) -> Result<Answer, ProviderError> {
+        let mut version = observed.version.clone();
+        for _ in 0..VERSION_TRIES {
+            if let Some(metadata) = self.body.get_mut("metadata").and_then(Json::as_object_mut) {
+                metadata.insert(
+                    "resourceVersion".to_owned(),
+                    json!(version.map(|version| version.0)),
+                );
+            }
+            match self.try_send(server, sent).await {
+                Err(Failure::Refused(status)) if status.code == 409 && !status.is_field_conflict() => {}
+                answer => return answer.map_err(|failure| failure.into_error(|status| self.meaning(status))),
+            }
+            match read_one(&server.client, resource, self.key).await? {
+                Observation::Present(now) if now.uid == observed.uid => version = now.version,
+                Observation::Present(_) | Observation::Absent => break,
+            }
+        }
+        Err(ProviderError::Conflict {
+            key: self.key.clone(),
+        })
+    }
+
     /// What a refusal of it means.
     pub(crate) fn meaning(&self, status: &Status) -> ProviderError {
         refusal(status, "patch", &self.resource, self.key, self.sensitive)
@@ -241,7 +280,7 @@ pub(crate) fn deletion(
     observed: &Observed,
     dry_run: bool,
 ) -> Result<Call, ProviderError> {
-    let path = resource.path_of(write.key.namespace.as_deref(), &write.key.name)?;
+    let mut path = resource.path_of(write.key.namespace.as_deref(), &write.key.name)?;
     let mut preconditions = json!({ "uid": observed.uid });
     if let (Guard::Version(version), Some(preconditions)) = (&write.guard, preconditions.as_object_mut()) {
         preconditions.insert("resourceVersion".to_owned(), json!(version.0));
@@ -254,6 +293,8 @@ pub(crate) fn deletion(
     });
     if let (true, Some(options)) = (dry_run, options.as_object_mut()) {
         options.insert("dryRun".to_owned(), json!(["All"]));
+        // With options in the body the server doesn't look at the query; its audit log shows nothing else.
+        path += "?dryRun=All";
     }
     let repeatable = if dry_run {
         Repeatable::Read

@@ -1,4 +1,5 @@
 //! What the tests share: a client of their own, and a provider to test.
+#![allow(unreachable_pub, reason = "a module of several tests")]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,0 +1,737 @@
+//! What a real API server says of comparison, previews, writes and state.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    dead_code,
+    missing_docs,
+    reason = "tests, which share a module that each uses a part of"
+)]
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use holdfast_contract::{
+    Action, Change, Fidelity, Guard, Observation, Path, ProviderError, Segment, Value, Version, Wanted,
+};
+use holdfast_testbed::Cluster;
+use serde_json::{Value as Json, json};
+use support::{Bench, US, key, key_of, observe, places, provider};
+
+async fn bench(prefix: &str) -> Bench {
+    Bench::on(Cluster::shared().await.unwrap(), prefix).await
+}
+
+/// Manifests as people write them, with all that servers rewrite: quantities, defaults in lists that are one value,
+/// empty fields, lists by key.
+fn manifests(namespace: &str) -> Vec<Json> {
+    let metadata = |name: &str| json!({ "name": name, "namespace": namespace, "labels": { "app": "x" } });
+    let pod = json!({
+        "serviceAccountName": "x",
+        "securityContext": {},
+        "tolerations": [{ "key": "a", "operator": "Exists" }],
+        "nodeSelector": { "kubernetes.io/os": "linux" },
+        "affinity": { "nodeAffinity": { "preferredDuringSchedulingIgnoredDuringExecution": [
+            { "weight": 1, "preference": { "matchExpressions": [{ "key": "k", "operator": "Exists" }] } },
+        ]}},
+        "volumes": [
+            { "name": "empty", "emptyDir": {} },
+            { "name": "sized", "emptyDir": { "sizeLimit": "1024Mi" } },
+            { "name": "config", "configMap": { "name": "x", "items": [{ "key": "a", "path": "b" }] } },
+            { "name": "secret", "secret": { "secretName": "x", "optional": true } },
+            { "name": "token", "projected": { "sources": [
+                { "serviceAccountToken": { "audience": "x", "path": "token" } },
+                { "downwardAPI": { "items": [{ "path": "l", "fieldRef": { "fieldPath": "metadata.labels" } }] } },
+            ]}},
+        ],
+        "initContainers": [
+            { "name": "i1", "image": "example.org/i:1", "volumeMounts": [{ "mountPath": "/target", "name": "empty" }] },
+            { "name": "i2", "image": "example.org/i:2" },
+        ],
+        "containers": [{
+            "name": "c", "image": "example.org/c:1", "command": ["/c"], "args": ["a", "b"],
+            "ports": [{ "name": "m", "containerPort": 8085 }, { "containerPort": 53, "protocol": "UDP" }],
+            "env": [
+                { "name": "A", "value": "1" },
+                { "name": "EMPTY", "value": "" },
+                { "name": "NS", "valueFrom": { "fieldRef": { "fieldPath": "metadata.namespace" } } },
+                { "name": "CPU", "valueFrom": { "resourceFieldRef": { "resource": "limits.cpu" } } },
+                { "name": "S", "valueFrom": { "secretKeyRef": { "name": "x", "key": "y" } } },
+            ],
+            "envFrom": [{ "configMapRef": { "name": "x" } }],
+            "resources": { "requests": { "cpu": "500m", "memory": "128Mi" }, "limits": { "cpu": "1000m", "memory": "0.5Gi" } },
+            "volumeMounts": [{ "name": "empty", "mountPath": "/a", "readOnly": false }, { "name": "token", "mountPath": "/b" }],
+            "livenessProbe": { "httpGet": { "path": "/", "port": "m" } },
+            "securityContext": { "runAsNonRoot": true, "capabilities": { "drop": ["ALL"] } },
+        }],
+    });
+    let template =
+        json!({ "metadata": { "labels": { "app": "x" }, "creationTimestamp": null }, "spec": pod });
+    let selector = json!({ "matchLabels": { "app": "x" } });
+    let of = |api: &str, kind: &str, rest: Json| {
+        let mut manifest = json!({ "apiVersion": api, "kind": kind, "metadata": metadata("x") });
+        manifest
+            .as_object_mut()
+            .unwrap()
+            .extend(rest.as_object().unwrap().clone());
+        manifest
+    };
+    vec![
+        of(
+            "v1",
+            "ServiceAccount",
+            json!({ "imagePullSecrets": [{ "name": "x" }], "automountServiceAccountToken": false }),
+        ),
+        of(
+            "v1",
+            "ConfigMap",
+            json!({ "data": { "a": "1000m", "empty": "", "long": "x\ny\n" }, "binaryData": { "b": "AAE=" } }),
+        ),
+        of(
+            "v1",
+            "Secret",
+            json!({ "stringData": { "a": "b" }, "data": { "c": "ZA==" }, "type": "Opaque" }),
+        ),
+        of(
+            "v1",
+            "Service",
+            json!({ "spec": {
+                "selector": { "app": "x" }, "type": "ClusterIP", "sessionAffinity": "None",
+                "ports": [{ "name": "m", "port": 8085, "targetPort": "m" }, { "name": "u", "port": 8085, "protocol": "UDP" }],
+            }}),
+        ),
+        of(
+            "v1",
+            "ResourceQuota",
+            json!({ "spec": { "hard": { "requests.cpu": "10000m", "pods": 10 } } }),
+        ),
+        of(
+            "v1",
+            "LimitRange",
+            json!({ "spec": { "limits": [{ "type": "Container", "default": { "cpu": "1000m" } }] } }),
+        ),
+        of(
+            "v1",
+            "PersistentVolumeClaim",
+            json!({ "spec": {
+                "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1024Mi" } },
+            }}),
+        ),
+        of("v1", "Pod", json!({ "spec": pod })),
+        of(
+            "apps/v1",
+            "Deployment",
+            json!({ "spec": {
+                "replicas": 1, "selector": selector, "template": template, "strategy": {},
+            }}),
+        ),
+        of(
+            "apps/v1",
+            "DaemonSet",
+            json!({ "spec": { "selector": selector, "template": template } }),
+        ),
+        of(
+            "apps/v1",
+            "StatefulSet",
+            json!({ "spec": {
+                "serviceName": "x", "selector": selector, "template": template,
+                "volumeClaimTemplates": [{
+                    "metadata": { "name": "d" },
+                    "spec": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } } },
+                }],
+            }}),
+        ),
+        of(
+            "batch/v1",
+            "CronJob",
+            json!({ "spec": {
+                "schedule": "* * * * *",
+                "jobTemplate": { "spec": { "template": { "spec": {
+                    "restartPolicy": "Never", "containers": [{ "name": "c", "image": "example.org/c:1" }],
+                }}}},
+            }}),
+        ),
+        of(
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            json!({ "spec": {
+                "podSelector": {}, "policyTypes": ["Ingress"],
+                "ingress": [{ "from": [{ "namespaceSelector": {} }], "ports": [{ "port": 80 }] }],
+            }}),
+        ),
+        of(
+            "networking.k8s.io/v1",
+            "Ingress",
+            json!({ "spec": { "rules": [{ "host": "x.example.org", "http": { "paths": [
+                { "path": "/", "pathType": "Prefix", "backend": { "service": { "name": "x", "port": { "number": 80 } } } },
+            ]}}]}}),
+        ),
+        of(
+            "policy/v1",
+            "PodDisruptionBudget",
+            json!({ "spec": { "minAvailable": 1, "selector": selector } }),
+        ),
+        of(
+            "autoscaling/v2",
+            "HorizontalPodAutoscaler",
+            json!({ "spec": {
+                "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "x" }, "maxReplicas": 3,
+                "metrics": [{ "type": "Resource", "resource": { "name": "cpu", "target": {
+                    "type": "AverageValue", "averageValue": "1000m",
+                }}}],
+            }}),
+        ),
+        of(
+            "rbac.authorization.k8s.io/v1",
+            "Role",
+            json!({ "rules": [
+                { "apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"] },
+            ]}),
+        ),
+        of(
+            "rbac.authorization.k8s.io/v1",
+            "RoleBinding",
+            json!({
+                "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "x" },
+                "subjects": [
+                    { "kind": "ServiceAccount", "name": "x", "namespace": namespace },
+                    { "kind": "User", "name": "x" },
+                ],
+            }),
+        ),
+        of(
+            "coordination.k8s.io/v1",
+            "Lease",
+            json!({ "spec": { "leaseDurationSeconds": 5 } }),
+        ),
+    ]
+}
+
+/// Whatever a manifest says in other words than the server, it is equal as soon as it is applied, with no dry run.
+#[tokio::test]
+async fn what_was_applied_is_equal_without_asking_the_server() {
+    let bench = bench("equal").await;
+    let mut unequal = Vec::new();
+    for mut manifest in manifests(&bench.namespace) {
+        if manifest["kind"] == "Pod" {
+            // See the next test.
+            manifest["spec"].as_object_mut().unwrap().remove("tolerations");
+        }
+        let key = bench.create(&manifest).await;
+        let observed = bench.observe(&key).await;
+        let found = bench.compare(&observed, &bench.desired(&manifest));
+        if !found.is_empty() {
+            unequal.push(format!("{key}: {found:?}"));
+        }
+    }
+    assert!(unequal.is_empty(), "{}", unequal.join("\n"));
+}
+
+/// What admission adds inside of a list that is one value, no rule here can know: there the server is asked, once.
+#[tokio::test]
+async fn what_admission_has_added_is_equal_by_the_servers_word() {
+    let cluster = Cluster::start().await.unwrap();
+    let bench = Bench::on(&cluster, "admission").await;
+    let manifest = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "x", "namespace": bench.namespace },
+        "spec": {
+            "containers": [{ "name": "c", "image": "example.org/c:1" }],
+            "tolerations": [{ "key": "a", "operator": "Exists" }],
+        },
+    });
+    let key = bench.create(&manifest).await;
+    let observed = bench.observe(&key).await;
+    let desired = bench.desired(&manifest);
+    assert_eq!(places(&bench.compare(&observed, &desired)), ["spec.tolerations"]);
+    let write = bench.set(&observed, desired);
+    let mark = cluster.mark().await.unwrap();
+    for _ in 0..3 {
+        let preview = bench.provider.preview(&write).await.unwrap();
+        assert_eq!(preview.differences, []);
+        assert_eq!(preview.fidelity, Fidelity::ServerVerified);
+    }
+    let asked = cluster.since(mark).await.unwrap();
+    assert_eq!(
+        asked.iter().filter(|event| event.dry_run).count(),
+        1,
+        "a verdict is kept: {asked:?}"
+    );
+}
+
+/// A converged cycle of 30 objects: their reads, two requests of discovery, nothing else.
+#[tokio::test]
+async fn a_converged_cycle_takes_few_requests_and_no_dry_run() {
+    let cluster = Cluster::start().await.unwrap();
+    let bench = Bench::on(&cluster, "quiet").await;
+    let mut manifests = manifests(&bench.namespace);
+    // To a bare Pod's tolerations admission adds some.
+    manifests.retain(|manifest| manifest["kind"] != "Pod");
+    for index in manifests.len()..30 {
+        manifests.push(bench.manifest(&format!("more-{index}"), json!({ "a": "b" })));
+    }
+    for manifest in &manifests {
+        bench.create(manifest).await;
+    }
+    let fresh = provider(cluster.kubeconfig()).await;
+    let mark = cluster.mark().await.unwrap();
+    let wanted: Vec<Wanted> = manifests
+        .iter()
+        .map(|manifest| Wanted {
+            key: key_of(manifest),
+            facets: ["object".into()].into(),
+        })
+        .collect();
+    let answers = fresh.observe(&wanted).await;
+    for (answer, manifest) in answers.into_iter().zip(&manifests) {
+        let Observation::Present(observed) = answer.unwrap() else {
+            panic!("{manifest} is absent")
+        };
+        assert_eq!(bench.compare(&observed, &bench.desired(manifest)), []);
+    }
+    let requests = cluster.since(mark).await.unwrap();
+    assert_eq!(wanted.len(), 30);
+    assert!(requests.len() <= 20, "{} requests: {requests:#?}", requests.len());
+    assert!(requests.iter().all(|event| !event.is_write() && !event.dry_run));
+    for event in &requests {
+        assert_eq!(
+            event.user_agent,
+            concat!("holdfast/", env!("CARGO_PKG_VERSION")),
+            "{event:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn previews_write_nothing() {
+    let cluster = Cluster::start().await.unwrap();
+    let bench = Bench::on(&cluster, "dry").await;
+    let manifest = bench.manifest("x", json!({ "a": "1" }));
+    let key = bench.create(&manifest).await;
+    let observed = bench.observe(&key).await;
+    let mark = cluster.mark().await.unwrap();
+    let changed = bench.desired(&bench.manifest("x", json!({ "a": "2" })));
+    let preview = bench
+        .provider
+        .preview(&bench.set(&observed, changed))
+        .await
+        .unwrap();
+    assert_eq!(places(&preview.differences), ["data.a"]);
+    let creation = bench.creation(&bench.manifest("y", json!({})));
+    assert_eq!(
+        bench.provider.preview(&creation).await.unwrap().fidelity,
+        Fidelity::ServerVerified
+    );
+    let mut deletion = creation;
+    deletion.key = key;
+    deletion.action = Action::Delete {
+        observed: Box::new(observed),
+    };
+    deletion.guard = Guard::Same;
+    assert_eq!(
+        bench.provider.preview(&deletion).await.unwrap().fidelity,
+        Fidelity::ServerVerified
+    );
+    let requests = cluster.since(mark).await.unwrap();
+    assert_eq!(requests.iter().filter(|event| event.dry_run).count(), 3);
+    assert!(requests.iter().all(|event| !event.is_write()), "{requests:#?}");
+}
+
+#[tokio::test]
+async fn a_conflict_names_the_field_and_who_holds_it() {
+    let bench = bench("conflict").await;
+    let manifest = bench.manifest("x", json!({ "a": "1", "b": "1" }));
+    let key = bench.create(&manifest).await;
+    bench
+        .outside
+        .merge(&bench.config_map("x"), &json!({ "data": { "a": "2" } }))
+        .await
+        .unwrap();
+    let observed = bench.observe(&key).await;
+    let mut write = bench.set(&observed, bench.desired(&manifest));
+    let preview = bench.provider.preview(&write).await.unwrap();
+    assert_eq!(places(&preview.differences), ["data.a"]);
+    let note = preview.differences[0].note.clone().unwrap();
+    assert!(note.starts_with("last written by outside, 20"), "{note}");
+    assert_eq!(preview.conflicts.len(), 1);
+    assert_eq!(preview.conflicts[0].path, Path::of(&["data", "a"]));
+    assert_eq!(preview.conflicts[0].manager, "outside");
+    // Nothing is taken unless it is said so.
+    write.force = false;
+    let refused = bench.provider.write(&write).await.unwrap_err();
+    assert!(matches!(refused, ProviderError::Conflict { .. }), "{refused}");
+    write.force = true;
+    bench.provider.write(&write).await.unwrap();
+    let observed = bench.observe(&key).await;
+    assert_eq!(bench.compare(&observed, &bench.desired(&manifest)), []);
+}
+
+#[tokio::test]
+async fn what_others_made_is_claimed_and_then_taken_back_when_no_longer_declared() {
+    let bench = bench("claim").await;
+    let manifest = bench.manifest("x", json!({ "a": "1" }));
+    let mut theirs = manifest.clone();
+    theirs["data"]["b"] = json!("theirs");
+    bench.outside.post(&bench.config_map(""), &theirs).await.unwrap();
+    let key = key_of(&manifest);
+    let observed = bench.observe(&key).await;
+    let desired = bench.desired(&manifest);
+    let preview = bench
+        .provider
+        .preview(&bench.set(&observed, desired.clone()))
+        .await
+        .unwrap();
+    assert_eq!(places(&preview.differences), ["data"]);
+    assert_eq!(preview.differences[0].change, Change::Claim);
+    bench
+        .provider
+        .write(&bench.set(&observed, desired.clone()))
+        .await
+        .unwrap();
+    let observed = bench.observe(&key).await;
+    assert_eq!(bench.compare(&observed, &desired), []);
+    // Their Update entry holds `a` too, so it stays when we let go of it; `c` is ours alone.
+    let more = bench.desired(&bench.manifest("x", json!({ "a": "1", "c": "3" })));
+    bench.provider.write(&bench.set(&observed, more)).await.unwrap();
+    let observed = bench.observe(&key).await;
+    let less = bench.desired(&bench.manifest("x", json!({ "a": "1" })));
+    assert_eq!(places(&bench.compare(&observed, &less)), ["data.c"]);
+    let preview = bench
+        .provider
+        .preview(&bench.set(&observed, less.clone()))
+        .await
+        .unwrap();
+    assert_eq!(places(&preview.differences), ["data.c"]);
+    bench.provider.write(&bench.set(&observed, less)).await.unwrap();
+    let now = bench.outside.get(&bench.config_map("x")).await.unwrap();
+    assert_eq!(now["data"], json!({ "a": "1", "b": "theirs" }));
+}
+
+#[tokio::test]
+async fn foreign_content_goes_only_from_absent_and_exact_places() {
+    let bench = bench("absent").await;
+    let manifest = bench.manifest("x", json!({ "a": "1" }));
+    let key = bench.create(&manifest).await;
+    let foreign = json!({
+        "metadata": { "labels": { "f": "1" }, "annotations": { "x.y/z": "1", "kept": "1" }, "finalizers": ["k.io/f", "k.io/g"] },
+        "data": { "old": "1", "kept": "1" },
+    });
+    bench
+        .outside
+        .merge(&bench.config_map("x"), &foreign)
+        .await
+        .unwrap();
+    let observed = bench.observe(&key).await;
+    let mut desired = bench.desired(&manifest);
+    desired.absent = vec![
+        Path::of(&["data", "old"]),
+        Path::of(&["metadata", "annotations", "x.y/z"]),
+    ];
+    desired.exact = vec![Path::of(&["metadata", "labels"])];
+    let expected = ["data.old", r#"metadata.annotations["x.y/z"]"#];
+    assert_eq!(places(&bench.compare(&observed, &desired)), expected);
+    let preview = bench
+        .provider
+        .preview(&bench.set(&observed, desired.clone()))
+        .await
+        .unwrap();
+    assert_eq!(places(&preview.differences), expected);
+    bench
+        .provider
+        .write(&bench.set(&observed, desired.clone()))
+        .await
+        .unwrap();
+    let observed = bench.observe(&key).await;
+    assert_eq!(bench.compare(&observed, &desired), []);
+    let now = bench.outside.get(&bench.config_map("x")).await.unwrap();
+    assert_eq!(now["data"], json!({ "a": "1", "kept": "1" }));
+    assert_eq!(now["metadata"]["annotations"], json!({ "kept": "1" }));
+    bench
+        .outside
+        .merge(
+            &bench.config_map("x"),
+            &json!({ "metadata": { "finalizers": null } }),
+        )
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_immutable_field_is_named_before_anything_is_written() {
+    let bench = bench("immutable").await;
+    let deployment = |app: &str| {
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "x", "namespace": bench.namespace },
+            "spec": {
+                "selector": { "matchLabels": { "app": app } },
+                "template": {
+                    "metadata": { "labels": { "app": app } },
+                    "spec": { "containers": [{ "name": "c", "image": "example.org/c:1" }] },
+                },
+            },
+        })
+    };
+    let key = bench.create(&deployment("a")).await;
+    let observed = bench.observe(&key).await;
+    let write = bench.set(&observed, bench.desired(&deployment("b")));
+    for error in [
+        bench.provider.preview(&write).await.map(|_| ()).unwrap_err(),
+        bench.provider.write(&write).await.map(|_| ()).unwrap_err(),
+    ] {
+        let ProviderError::Immutable { fields, .. } = &error else {
+            panic!("{error}")
+        };
+        assert_eq!(*fields, ["spec.selector"]);
+    }
+    let claim = |size: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": { "name": "x", "namespace": bench.namespace },
+            "spec": { "accessModes": [size], "resources": { "requests": { "storage": "1Gi" } } },
+        })
+    };
+    let key = bench.create(&claim("ReadWriteOnce")).await;
+    let observed = bench.observe(&key).await;
+    let write = bench.set(&observed, bench.desired(&claim("ReadWriteMany")));
+    let error = bench.provider.preview(&write).await.unwrap_err();
+    assert!(matches!(error, ProviderError::Immutable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_misspelt_field_is_refused_and_named() {
+    let bench = bench("strict").await;
+    let mut manifest = bench.manifest("x", json!({}));
+    manifest["datta"] = json!({ "a": "b" });
+    let error = bench
+        .provider
+        .write(&bench.creation(&manifest))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, ProviderError::Invalid { .. }) && error.to_string().contains("datta"),
+        "{error}"
+    );
+    assert!(matches!(
+        bench.try_observe(&key_of(&manifest)).await,
+        Ok(Observation::Absent)
+    ));
+}
+
+#[tokio::test]
+async fn an_initial_field_is_left_to_whoever_takes_it() {
+    let bench = bench("initial").await;
+    let manifest = bench.manifest("x", json!({ "a": "1", "b": "1" }));
+    let key = bench.create(&manifest).await;
+    let mut desired = bench.desired(&manifest);
+    desired.initial = vec![Path::of(&["data", "a"])];
+    let observed = bench.observe(&key).await;
+    assert_eq!(bench.compare(&observed, &desired), []);
+    bench
+        .outside
+        .merge(&bench.config_map("x"), &json!({ "data": { "a": "2", "b": "2" } }))
+        .await
+        .unwrap();
+    let observed = bench.observe(&key).await;
+    assert_eq!(places(&bench.compare(&observed, &desired)), ["data.b"]);
+    bench
+        .provider
+        .write(&bench.set(&observed, desired.clone()))
+        .await
+        .unwrap();
+    let now = bench.outside.get(&bench.config_map("x")).await.unwrap();
+    assert_eq!(now["data"], json!({ "a": "2", "b": "1" }));
+    assert_eq!(bench.compare(&bench.observe(&key).await, &desired), []);
+}
+
+#[tokio::test]
+async fn reads_fall_back_to_names_where_no_list_is_allowed_and_denials_are_no_absence() {
+    let cluster = Cluster::start().await.unwrap();
+    let bench = Bench::on(&cluster, "rbac").await;
+    let names: Vec<String> = (0..5).map(|index| format!("x-{index}")).collect();
+    bench.create(&bench.manifest("x-0", json!({}))).await;
+    let rbac = format!(
+        "/apis/rbac.authorization.k8s.io/v1/namespaces/{}",
+        bench.namespace
+    );
+    let role = json!({
+        "metadata": { "name": "r" },
+        "rules": [{ "apiGroups": [""], "resources": ["configmaps"], "resourceNames": names, "verbs": ["get"] }],
+    });
+    bench.outside.post(&format!("{rbac}/roles"), &role).await.unwrap();
+    let binding = json!({
+        "metadata": { "name": "r" },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r" },
+        "subjects": [{ "kind": "User", "name": "alice" }],
+    });
+    bench
+        .outside
+        .post(&format!("{rbac}/rolebindings"), &binding)
+        .await
+        .unwrap();
+    let alice = provider(&cluster.kubeconfig_for("alice").unwrap()).await;
+    let wanted: Vec<Wanted> = names
+        .iter()
+        .map(String::as_str)
+        .chain(["other"])
+        .map(|name| Wanted {
+            key: key("v1", "ConfigMap", Some(&bench.namespace), name),
+            facets: ["object".into()].into(),
+        })
+        .collect();
+    let answers = alice.observe(&wanted).await;
+    assert!(matches!(answers[0], Ok(Observation::Present(_))));
+    for answer in &answers[1..5] {
+        assert!(matches!(answer, Ok(Observation::Absent)));
+    }
+    let denied = answers[5].as_ref().unwrap_err();
+    assert_eq!(
+        denied.to_string(),
+        format!(
+            "access denied: this identity lacks get configmaps on ConfigMap {}/other",
+            bench.namespace
+        )
+    );
+    let write = bench.creation(&bench.manifest("y", json!({})));
+    let denied = alice.write(&write).await.unwrap_err();
+    let ProviderError::Denied { action, .. } = &denied else {
+        panic!("{denied}")
+    };
+    assert_eq!(action, "patch configmaps");
+    // The preview of it is no failure: it is what can be said without the server.
+    assert_eq!(alice.preview(&write).await.unwrap().fidelity, Fidelity::Predicted);
+}
+
+#[tokio::test]
+async fn a_type_that_is_gone_since_it_was_discovered_is_not_served() {
+    let cluster = Cluster::start().await.unwrap();
+    let bench = Bench::on(&cluster, "gone").await;
+    let all = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": { "name": "brieves.gone.dev" },
+        "spec": {
+            "group": "gone.dev", "scope": "Namespaced", "names": { "plural": "brieves", "kind": "Brief" },
+            "versions": [{ "name": "v1", "served": true, "storage": true, "schema": {
+                "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
+            }}],
+        },
+    });
+    let crd = bench.create(&definition).await;
+    assert!(matches!(
+        bench.try_observe(&crd).await,
+        Ok(Observation::Present(_))
+    ));
+    let brief = key("gone.dev/v1", "Brief", Some(&bench.namespace), "x");
+    let mut tries = 0;
+    while !matches!(bench.try_observe(&brief).await, Ok(Observation::Absent)) {
+        tries += 1;
+        assert!(tries < 100, "a type that is made later is found");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    bench
+        .outside
+        .delete(&format!("{all}/brieves.gone.dev"))
+        .await
+        .unwrap();
+    let mut tries = 0;
+    loop {
+        match bench.try_observe(&brief).await {
+            Err(ProviderError::NotServed { .. }) => break,
+            Ok(Observation::Absent) if tries < 100 => tries += 1,
+            other => panic!("{other:?}"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let written = observe(bench.provider.as_ref(), &crd).await;
+    assert!(matches!(written, Ok(Observation::Absent)));
+}
+
+#[tokio::test]
+async fn a_write_into_a_missing_namespace_is_tried_again_later() {
+    let bench = bench("nowhere").await;
+    let mut manifest = bench.manifest("x", json!({}));
+    manifest["metadata"]["namespace"] = json!("nowhere-at-all");
+    let error = bench
+        .provider
+        .write(&bench.creation(&manifest))
+        .await
+        .unwrap_err();
+    assert!(
+        error.is_transient() && error.to_string().contains("namespace"),
+        "{error}"
+    );
+    assert!(matches!(
+        bench.try_observe(&key_of(&manifest)).await,
+        Ok(Observation::Absent)
+    ));
+}
+
+#[tokio::test]
+async fn a_removed_item_of_a_keyed_list_goes_alone() {
+    let bench = bench("items").await;
+    let service = |ports: Json| {
+        json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": { "name": "x", "namespace": bench.namespace },
+            "spec": { "selector": { "a": "b" }, "ports": ports },
+        })
+    };
+    let both = service(json!([{ "name": "a", "port": 80 }, { "name": "b", "port": 81 }]));
+    let key = bench.create(&both).await;
+    let observed = bench.observe(&key).await;
+    let one = bench.desired(&service(json!([{ "name": "a", "port": 80 }])));
+    let preview = bench
+        .provider
+        .preview(&bench.set(&observed, one.clone()))
+        .await
+        .unwrap();
+    let item = Segment::Item(vec![
+        ("port".to_owned(), "81".to_owned()),
+        ("protocol".to_owned(), "TCP".to_owned()),
+    ]);
+    let expected: BTreeSet<Path> = [Path::of(&["spec", "ports"]).join(item)].into();
+    assert_eq!(
+        preview
+            .differences
+            .iter()
+            .map(|one| one.path.clone())
+            .collect::<BTreeSet<_>>(),
+        expected
+    );
+    bench
+        .provider
+        .write(&bench.set(&observed, one.clone()))
+        .await
+        .unwrap();
+    assert_eq!(bench.compare(&bench.observe(&key).await, &one), []);
+}
+
+#[tokio::test]
+async fn a_sensitive_value_in_any_object_stays_hidden() {
+    let bench = bench("taint").await;
+    let manifest = bench.manifest("x", json!({ "a": "hunter2-first" }));
+    let key = bench.create(&manifest).await;
+    let observed = bench.observe(&key).await;
+    let mut desired = bench.desired(&bench.manifest("x", json!({})));
+    let data: Value = [("a", Value::from("hunter2-second").sealed())]
+        .into_iter()
+        .collect();
+    desired
+        .value
+        .as_map_mut()
+        .unwrap()
+        .insert("data".to_owned(), data);
+    let mut write = bench.set(&observed, desired);
+    let preview = bench.provider.preview(&write).await.unwrap();
+    assert_eq!(places(&preview.differences), ["data.a"]);
+    let printed = format!("{preview:?} {write:?}");
+    assert!(!printed.contains("hunter2-second"), "{printed}");
+    assert!(
+        !format!("{preview:?}").contains("hunter2-first"),
+        "what it replaces may be the old secret"
+    );
+    write.guard = Guard::Version(Version("1".to_owned()));
+    let error = bench.provider.write(&write).await.unwrap_err();
+    assert!(matches!(error, ProviderError::Conflict { .. }), "{error}");
+    assert_eq!(US, write.manager);
+}
