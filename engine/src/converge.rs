@@ -54,7 +54,7 @@ pub enum Progress<'a> {
 }
 
 /// Is told of progress.
-pub type Watcher = dyn Fn(Progress<'_>) + Send + Sync;
+pub type Watcher<'w> = dyn Fn(Progress<'_>) + Send + Sync + 'w;
 
 impl Engine {
     /// Brings the world to what `policy` says, pass by pass, under the policy's lease.
@@ -63,7 +63,7 @@ impl Engine {
         policy: &ValidPolicy,
         parameters: &Parameters,
         options: &ApplyOptions,
-        watcher: &Watcher,
+        watcher: &Watcher<'_>,
     ) -> Result<Report, EngineError> {
         let started = Instant::now();
         let mut session = Session::open(self, policy, parameters).await?;
@@ -71,6 +71,12 @@ impl Engine {
         let first = session.pass().await?;
         if !first.report.unmet.is_empty() {
             return Ok(first.report);
+        }
+        if first.report.is_converged() && session.knows(&first.plan) {
+            // Nothing to write, so nobody else need be kept from writing.
+            let mut report = first.report;
+            report.applied = Some(Applied::default());
+            return Ok(report);
         }
         let lease = Lease::take(&self.state, &policy.id, &options.holder, &options.stop).await?;
         let mut run = Run::new(options, watcher, started);
@@ -84,7 +90,7 @@ impl Engine {
 
 struct Run<'r> {
     options: &'r ApplyOptions,
-    watcher: &'r Watcher,
+    watcher: &'r Watcher<'r>,
     deadline: Instant,
     facts_read: Instant,
     poll: Duration,
@@ -96,7 +102,7 @@ struct Run<'r> {
 }
 
 impl<'r> Run<'r> {
-    fn new(options: &'r ApplyOptions, watcher: &'r Watcher, started: Instant) -> Self {
+    fn new(options: &'r ApplyOptions, watcher: &'r Watcher<'r>, started: Instant) -> Self {
         Self {
             options,
             watcher,
@@ -355,6 +361,12 @@ impl Session<'_> {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether the ledger holds all that it would hold after an apply of `plan`, which has nothing to do.
+    fn knows(&self, plan: &Plan) -> bool {
+        let converged = plan.resources.iter().filter(|resource| resource.phase == crate::Phase::Converged);
+        self.ledger.exists() && converged.into_iter().all(|resource| self.ledger.provisioned(&resource.address))
     }
 
     fn forget(&mut self, key: &holdfast_contract::ResourceKey, facet: Option<&Facet>) {

@@ -86,7 +86,7 @@ impl Engine {
     /// Evaluates the expressions of a run that begins now.
     #[must_use]
     pub fn evaluator(&self) -> Evaluator<'static> {
-        Evaluator { context: Context::at(OffsetDateTime::now_utc()).with_random(&SYSTEM_RANDOM) }
+        Evaluator { context: Context::at(now()).with_random(&SYSTEM_RANDOM) }
     }
 
     /// What would change. Reads, and asks servers for dry runs; writes nothing.
@@ -266,12 +266,7 @@ impl<'p> Session<'p> {
         let plan = Plan { resources: Vec::new(), mints: Vec::new() };
         let mut report = report::build(&self.policy.id, Vec::new(), &plan, Vec::new());
         report.unmet = unmet;
-        report.notes = self.notes();
         Pass { report, plan, open_facts: facts.values.keys().cloned().collect(), unready: Vec::new() }
-    }
-
-    fn notes(&self) -> Vec<String> {
-        self.policy.not_yet.iter().map(|note| format!("{} ({})", note.message, note.place)).collect()
     }
 
     fn judge(
@@ -300,8 +295,7 @@ impl<'p> Session<'p> {
             evaluator,
         })?;
         let checks = self.checks(graph, evaluator);
-        let mut report = report::build(&self.policy.id, subject(graph), &plan, checks);
-        report.notes = self.notes();
+        let report = report::build(&self.policy.id, subject(graph), &plan, checks);
         let open_facts = graph.resources.iter().filter_map(|resource| open_fact(&resource.state)).collect();
         let unready = plan
             .resources
@@ -415,6 +409,12 @@ pub fn mark(policy: &PolicyId) -> String {
 fn short_hash(text: &str) -> String {
     use sha2::{Digest, Sha256};
     Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The time, to the second: a stamp needs no more, and clusters keep no more.
+fn now() -> OffsetDateTime {
+    let now = OffsetDateTime::now_utc();
+    now.replace_nanosecond(0).unwrap_or(now)
 }
 
 /// Where `randomString` takes its letters from.

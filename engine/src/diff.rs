@@ -9,7 +9,7 @@ use holdfast_contract::{
 use holdfast_policy::Verb;
 
 use crate::address::Address;
-use crate::graph::{Resource, ResourceGraph, State};
+use crate::graph::{Resource, ResourceGraph, State, places};
 use crate::observe::Snapshot;
 
 /// The comparison of every resource that exists, by address.
@@ -59,7 +59,14 @@ pub fn diff(graph: &ResourceGraph<'_>, snapshot: &Snapshot, manager: &str) -> Co
 fn compare(resource: &Resource<'_>, observed: &Observed, manager: &str) -> BTreeMap<Facet, FacetComparison> {
     let Some(kind) = &resource.kind else { return BTreeMap::new() };
     let mut found = BTreeMap::new();
+    let absent = match resource.variant {
+        Some(variant) if !variant.absent.is_empty() => places(kind, &variant.absent, &kind.document(observed)),
+        _ => BTreeMap::new(),
+    };
     for (facet, desired) in &resource.facets {
+        let mut desired = desired.clone();
+        desired.absent = absent.get(facet).cloned().unwrap_or_default();
+        let desired = &desired;
         if let Some(FacetState::Unreadable(error)) = observed.facets.get(facet) {
             found.insert(facet.clone(), FacetComparison::Unreadable(error.clone()));
             continue;

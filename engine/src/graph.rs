@@ -25,6 +25,7 @@ mod instance;
 mod naming;
 mod order;
 
+pub(crate) use instance::places;
 pub use naming::{Naming, Search};
 
 /// All that a graph is built from. The same input gives the same graph.
@@ -94,6 +95,8 @@ pub struct Resource<'p> {
     pub facets: BTreeMap<Facet, Desired>,
     /// The whole document as declared, with the places that its parts come from.
     pub declared: Option<Evaluated>,
+    /// The file that holds it word for word, if it is a manifest.
+    pub manifest: Option<Arc<str>>,
     /// Places that are written along with another change.
     pub stamps: BTreeMap<Facet, Vec<Path>>,
     /// The tags by which it is known to be ours, where its name alone doesn't tell.

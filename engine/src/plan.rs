@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_contract::{
     Action, ApiType, Change, Desired, Difference, Facet, Fidelity, Guard, Observation, Observed, Path, Readiness, Served,
-    Write,
+    Value, Write,
 };
-use holdfast_expression::Value;
+use holdfast_expression as expression;
 use holdfast_policy::{Allowance, Limits, Mode, OnConflict, Verb, to_expression};
 
 use crate::address::Address;
@@ -76,6 +76,7 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
             what: resource.what.clone(),
             key: observed_key(input, resource),
             place: resource.place().clone(),
+            manifest: resource.manifest.clone(),
             phase,
             reason: found.reason,
             overridden: Vec::new(),
@@ -394,7 +395,7 @@ impl Judge<'_, '_> {
             (Some(observed), Some(kind)) => {
                 self.resource.roots.with("self", to_expression(&kind.document(observed)))
             }
-            _ => self.resource.roots.with("self", Value::map(Vec::<(&str, Value)>::new())),
+            _ => self.resource.roots.with("self", expression::Value::map(Vec::<(&str, expression::Value)>::new())),
         };
         let message = || self.input.evaluator.text(&gate.message, &roots).unwrap_or_else(|_| gate.message.source.clone());
         match self.input.evaluator.condition(&gate.that, &roots) {
@@ -526,11 +527,17 @@ impl Judge<'_, '_> {
         self.resource.facets.get(facet).map(|desired| desired.value.waits_for()).unwrap_or_default()
     }
 
+    /// What a creation adds, leaf by leaf, so that each has its own place in the policy.
     fn additions(&self, facet: &Facet, desired: &Desired) -> Vec<Difference> {
-        match &self.resource.kind {
-            Some(kind) => kind.compare(facet, desired, None, self.input.manager),
-            None => Vec::new(),
+        let Some(kind) = &self.resource.kind else { return Vec::new() };
+        let mut leaves = Vec::new();
+        for difference in kind.compare(facet, desired, None, self.input.manager) {
+            match difference.change {
+                Change::Add { new } => add_leaves(difference.path, new, &mut leaves),
+                _ => leaves.push(difference),
+            }
         }
+        leaves
     }
 
     fn change(&self, facet: &Facet, differences: Vec<Difference>, fidelity: Fidelity) -> FacetChange {
@@ -554,6 +561,22 @@ impl Judge<'_, '_> {
         } else {
             "differs".to_owned()
         }
+    }
+}
+
+fn add_leaves(path: Path, value: Value, leaves: &mut Vec<Difference>) {
+    match value {
+        Value::Map(entries) if !entries.is_empty() => {
+            for (key, value) in entries {
+                add_leaves(path.key(&key), value, leaves);
+            }
+        }
+        Value::List(items) if items.iter().any(|item| matches!(item, Value::Map(_))) => {
+            for (index, item) in items.into_iter().enumerate() {
+                add_leaves(path.index(index), item, leaves);
+            }
+        }
+        leaf => leaves.push(Difference::new(path, Change::Add { new: leaf })),
     }
 }
 

@@ -39,8 +39,6 @@ pub struct Report {
     pub applied: Option<Applied>,
     /// The counts.
     pub summary: Summary,
-    /// What the policy uses that this version doesn't do yet.
-    pub notes: Vec<String>,
 }
 
 /// A requirement that doesn't hold.
@@ -49,7 +47,6 @@ pub struct Unmet {
     /// Its message, or why it can't be told.
     pub message: String,
     /// Where it stands.
-    #[serde(serialize_with = "place")]
     pub place: Place,
 }
 
@@ -64,8 +61,10 @@ pub struct ResourceReport {
     /// Which it is, once known.
     pub key: Option<ResourceKey>,
     /// Where its rule stands.
-    #[serde(serialize_with = "place")]
     pub place: Place,
+    /// The file that holds it word for word, if it is a manifest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<std::sync::Arc<str>>,
     /// Where it stands.
     pub phase: Phase,
     /// Why, in one sentence.
@@ -112,7 +111,7 @@ pub struct ChangeReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// Where in the policy it comes from.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_place")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
 }
 
@@ -185,7 +184,6 @@ pub fn build(policy: &PolicyId, subject: Vec<String>, plan: &Plan, checks: Vec<C
         checks,
         applied: None,
         summary,
-        notes: Vec::new(),
     }
 }
 
@@ -215,6 +213,7 @@ fn resource(planned: &PlannedResource) -> ResourceReport {
         what: planned.what.clone(),
         key: planned.key.clone(),
         place: planned.place.clone(),
+        manifest: planned.manifest.clone(),
         phase: planned.phase,
         reason: planned.reason.clone(),
         overridden: planned.overridden.iter().map(ToString::to_string).collect(),
@@ -244,16 +243,5 @@ fn facet(change: &FacetChange) -> FacetReport {
             .iter()
             .map(|conflict| format!("{} from {}", conflict.path, conflict.manager))
             .collect(),
-    }
-}
-
-fn place<S: serde::Serializer>(place: &Place, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{}:{}:{}", place.file, place.line, place.column))
-}
-
-fn optional_place<S: serde::Serializer>(place: &Option<Place>, serializer: S) -> Result<S::Ok, S::Error> {
-    match place {
-        Some(place) => self::place(place, serializer),
-        None => serializer.serialize_none(),
     }
 }

@@ -56,6 +56,8 @@ pub struct PlannedResource {
     pub key: Option<ResourceKey>,
     /// Where its rule stands in the policy.
     pub place: Place,
+    /// The file that holds it word for word, if it is a manifest.
+    pub manifest: Option<std::sync::Arc<str>>,
     /// Where it stands.
     pub phase: Phase,
     /// Why, in one sentence; for a step, why it is taken.

@@ -3,23 +3,22 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use holdfast_contract::{Registry, StateStore};
+use holdfast_contract::{ProviderFactory, Registry, StateStore};
 use holdfast_engine::Engine;
-use holdfast_kubernetes::KubernetesFactory;
+use holdfast_kubernetes::{Connection, KubernetesFactory};
 use holdfast_memory::World;
 use holdfast_s3::S3Factory;
 
 use crate::arguments::Where;
 
 /// All providers that this version has. A new one is a new folder and a line here.
-pub(crate) fn registry(world: &Where) -> Registry {
-    let kubernetes = KubernetesFactory::new(world.kubeconfig.clone(), world.context.clone());
-    Registry::default().with(Arc::new(kubernetes)).with(Arc::new(S3Factory::new()))
+fn registry(kubernetes: &Arc<KubernetesFactory>) -> Registry {
+    Registry::default().with(Arc::clone(kubernetes) as Arc<dyn ProviderFactory>).with(Arc::new(S3Factory::new()))
 }
 
-/// The same, where no world is reached.
+/// The kinds that there are, where no world is reached.
 pub(crate) fn offline() -> Registry {
-    Registry::default().with(Arc::new(KubernetesFactory::new(None, None))).with(Arc::new(S3Factory::new()))
+    registry(&Arc::new(KubernetesFactory::new(Connection::default())))
 }
 
 /// The engine for the policy whose folder is `folder`.
@@ -31,9 +30,10 @@ pub(crate) async fn engine(world: &Where, folder: Option<&Path>) -> Result<Engin
 }
 
 async fn real(world: &Where) -> Result<Engine, String> {
-    let factory = KubernetesFactory::new(world.kubeconfig.clone(), world.context.clone());
-    let state = factory.state(&world.state_namespace).await.map_err(|error| error.to_string())?;
-    Ok(Engine { registry: registry(world), state: Arc::new(state) })
+    let connection = Connection { kubeconfig: world.kubeconfig.clone(), context: world.context.clone() };
+    let kubernetes = Arc::new(KubernetesFactory::new(connection));
+    let state = kubernetes.state(&world.state_namespace).await.map_err(|error| error.to_string())?;
+    Ok(Engine { registry: registry(&kubernetes), state })
 }
 
 fn sandbox(state: Option<&Path>, folder: Option<&Path>) -> Result<Engine, String> {

@@ -8,7 +8,7 @@ use holdfast_contract::{
     ApiType, Desired, Facet, Kind, KindName, Locator, Mark, NotLocated, Path, ResourceKey, Segment, Served,
 };
 use holdfast_expression::{MapKey, Value};
-use holdfast_policy::{Entry, Evaluated, Mode, Name, PathQuery, Rule, Tree, TreeNode, Variant, Verb, lay_under, two_cases_hold, to_expression};
+use holdfast_policy::{Entry, Evaluated, Mode, Name, OnRemove, PathQuery, Rule, Tree, TreeNode, Variant, Verb, lay_under, two_cases_hold, to_expression};
 
 use super::naming::{self, Generated, Naming, SearchFault};
 use super::{CheckOnly, Input, Resource, ResourceGraph, State};
@@ -141,6 +141,9 @@ impl<'p> Builder<'_, 'p> {
         variant: &'p Variant,
     ) -> Result<(ProviderSettings, Vec<Resource<'p>>), State> {
         let kind_name = variant.kind.clone().unwrap_or_else(objects::kind);
+        if let Some(what) = not_yet(variant, &kind_name) {
+            return Err(State::Blocked(format!("`{what}` isn't there yet in this version, and can't be left aside")));
+        }
         let Some((kind, provider_type)) = self.input.registry.kind(&kind_name) else {
             return Err(State::Blocked(format!("{kind_name} comes with its provider, which this version doesn't have yet")));
         };
@@ -441,6 +444,7 @@ impl<'p> Builder<'_, 'p> {
             resource.facets.insert(facet, desired);
         }
         self.stamp(resource, kind, variant);
+        resource.manifest = manifest(variant, &declared, &self.rule.place.file);
         resource.declared = Some(declared);
         resource.wanted = self.wanted(resource, kind, variant);
     }
@@ -508,6 +512,7 @@ impl<'p> Builder<'_, 'p> {
             mode,
             facets: BTreeMap::new(),
             declared: None,
+            manifest: None,
             stamps: BTreeMap::new(),
             identity: BTreeMap::new(),
             needs: BTreeSet::new(),
@@ -530,6 +535,29 @@ impl<'p> Builder<'_, 'p> {
     }
 }
 
+/// The file of a document without a single expression that lies beside the policy.
+fn manifest(variant: &Variant, declared: &Evaluated, policy: &Arc<str>) -> Option<Arc<str>> {
+    let place = &declared.origins.place;
+    let document = variant.documents.iter().find(|document| document.tree.place == *place)?;
+    let mut computed = false;
+    document.tree.visit(&mut |_| computed = true);
+    (!computed && place.file != *policy).then(|| Arc::clone(&place.file))
+}
+
+/// What a rule asks for that this version can't do. To act without it would be to do something else.
+fn not_yet(variant: &Variant, kind: &KindName) -> Option<&'static str> {
+    let is_object = kind.as_str() == objects::KIND;
+    [
+        ("hold", variant.hold.is_some()),
+        ("takeOver", variant.take_over.is_some()),
+        ("onRemove: Delete", variant.on_remove == OnRemove::Delete),
+        ("absent", is_object && !variant.absent.is_empty()),
+        ("exact", is_object && !variant.exact.is_empty()),
+    ]
+    .into_iter()
+    .find_map(|(what, asked)| asked.then_some(what))
+}
+
 struct Named<'b> {
     kind: &'b Arc<dyn Kind>,
     settings: &'b ProviderSettings,
@@ -537,7 +565,7 @@ struct Named<'b> {
 }
 
 /// The places that `queries` find in a whole document, by facet.
-pub(super) fn places(
+pub(crate) fn places(
     kind: &Arc<dyn Kind>,
     queries: &[PathQuery],
     document: &contract::Value,

@@ -10,8 +10,11 @@ use crate::checks::Verdict;
 use crate::phase::Phase;
 use crate::step::StepVerb;
 
-/// How many fields of one new resource are listed; the rest is counted. JSON lists all.
-const FIELDS_OF_A_NEW_RESOURCE: usize = 24;
+/// A new object with more fields than this that stands word for word in a file is told by the file's name. JSON lists
+/// all.
+const FIELDS_OF_A_MANIFEST: usize = 8;
+/// What a new object's title says already.
+const IN_THE_TITLE: [&str; 4] = ["apiVersion", "kind", "metadata.name", "metadata.namespace"];
 /// Values longer than this are cut; JSON has them whole.
 const VALUE_WIDTH: usize = 72;
 
@@ -71,7 +74,6 @@ pub fn plan_text(report: &Report, options: TextOptions) -> String {
         resource_text(&mut out, resource, options);
     }
     checks_text(&mut out, report, options);
-    notes_text(&mut out, report);
     let _ = writeln!(out, "\n{}", plan_line(report));
     out
 }
@@ -106,7 +108,6 @@ pub fn apply_text(report: &Report, options: TextOptions) -> String {
         let _ = writeln!(out, "\nEverything else is converged. Running it again is safe.");
     }
     checks_text(&mut out, report, options);
-    notes_text(&mut out, report);
     out
 }
 
@@ -180,24 +181,23 @@ fn facet_text(out: &mut String, resource: &ResourceReport, facet: &FacetReport, 
     if !single {
         let _ = writeln!(out, "      {}", facet.facet);
     }
+    let created = resource.action == Some(StepVerb::Create);
     let mut lines = Vec::new();
     let mut claimed = 0_usize;
     for change in &facet.changes {
         match change.change {
             Change::Claim => claimed = claimed.saturating_add(1),
+            Change::Add { .. } if created && IN_THE_TITLE.contains(&change.path.as_str()) => {}
             _ => change_lines(&mut lines, change, options),
         }
     }
-    let shown = if resource.action == Some(StepVerb::Create) { FIELDS_OF_A_NEW_RESOURCE } else { usize::MAX };
-    let hidden = lines.len().saturating_sub(shown);
-    // A field or two more are no shorter said than shown.
-    let shown = if hidden <= 2 { lines.len() } else { shown };
-    for line in lines.iter().take(shown) {
-        let _ = writeln!(out, "{indent}{line}");
+    if let Some(manifest) = resource.manifest.as_ref().filter(|_| created && lines.len() > FIELDS_OF_A_MANIFEST) {
+        let file = manifest.rsplit('/').next().unwrap_or(manifest);
+        let _ = writeln!(out, "{indent}{} {} fields, as in {file}", options.paint(Style::Added, "+"), lines.len());
+        lines.clear();
     }
-    if hidden > 2 {
-        let more = format!("… and {hidden} more fields");
-        let _ = writeln!(out, "{indent}{}", options.paint(Style::Dim, &more));
+    for line in &lines {
+        let _ = writeln!(out, "{indent}{line}");
     }
     if claimed > 0 {
         let fields = if claimed == 1 { "1 field is".to_owned() } else { format!("{claimed} fields are") };
@@ -307,12 +307,6 @@ fn checks_text(out: &mut String, report: &Report, options: TextOptions) {
     }
 }
 
-fn notes_text(out: &mut String, report: &Report) {
-    for note in &report.notes {
-        let _ = writeln!(out, "\nNote: {note}");
-    }
-}
-
 fn plan_line(report: &Report) -> String {
     let summary = &report.summary;
     let mut line = format!(
@@ -363,6 +357,9 @@ fn list(items: &[String]) -> String {
 
 /// `policy.yaml:58`.
 fn short(place: &Place) -> String {
-    let file = place.file.rsplit('/').next().unwrap_or(&place.file);
-    format!("{file}:{}", place.line)
+    format!("{}:{}", file_of(place), place.line)
+}
+
+fn file_of(place: &Place) -> &str {
+    place.file.rsplit('/').next().unwrap_or(&place.file)
 }

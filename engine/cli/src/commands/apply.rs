@@ -15,7 +15,7 @@ use crate::printer::Printer;
 use crate::world;
 
 pub(crate) async fn run(arguments: Apply, printer: Printer) -> Exit {
-    let chosen = match policies::choose(&arguments.selection, &world::registry(&arguments.world), printer) {
+    let chosen = match policies::choose(&arguments.selection, &world::offline(), printer) {
         Ok(chosen) => chosen,
         Err(exit) => return exit,
     };
