@@ -1,1 +1,38 @@
 //! The whole program against real servers.
+//!
+//! | what | is |
+//! |---|---|
+//! | [`Stage`] | a cluster with all its controllers, and LocalStack behind a recording proxy, set up as managed-velero's `sandbox.yaml` says |
+//! | [`Stage::holdfast`] | one run of the program on it, as a process with nothing but what it needs in its environment |
+//! | [`Stage::witness`] | the same, with every request that it made, as the servers tell of them |
+//! | [`Api`] | a hand on the API server that isn't the program under test |
+//! | [`sandbox`] | one run of the program without any server |
+//!
+//! The tests of one file share a [`Stage`], one after another ([`on_stage`]): each brings it first into the state that
+//! it begins with. Cargo runs the files one after another, so there is never more than one stage on a machine.
+//!
+//! The program is built once for each process of tests, with the profile and into the folder that the tests were built
+//! with; `HOLDFAST_BINARY` names one that is there already.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a part of tests: what it can't do fails the test"
+)]
+
+mod api;
+mod others;
+mod program;
+mod report;
+mod stage;
+mod store;
+mod witness;
+
+pub use api::{Api, path, path_of};
+pub use program::{Output, Running, root, sandbox};
+pub use report::{address_of, changes, resource};
+pub use stage::{NAMESPACE, STATE, Stage, on_stage, until};
+pub use store::{Store, tags_of};
+pub use witness::Witness;

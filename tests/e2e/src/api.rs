@@ -1,0 +1,166 @@
+use std::time::Duration;
+
+use holdfast_testbed::Cluster;
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+
+/// The API server as another client than the program sees it, user `admin`.
+///
+/// What it writes is the field manager `by-hand`'s. Whatever the server refuses fails the test.
+#[derive(Clone, Debug)]
+pub struct Api {
+    client: Client,
+    url: String,
+}
+
+impl Api {
+    /// A client of `cluster` that calls itself `user_agent`.
+    ///
+    /// # Panics
+    /// If the kubeconfig of the cluster isn't what the testbed writes.
+    #[must_use]
+    pub fn new(cluster: &Cluster, user_agent: &str) -> Self {
+        let config = std::fs::read_to_string(cluster.kubeconfig()).expect("the kubeconfig can be read");
+        let config: Value = serde_json::from_str(&config).expect("the testbed writes JSON");
+        let authority = &config["clusters"][0]["cluster"]["certificate-authority-data"];
+        let authority = decoded(authority.as_str().expect("it names the authority"));
+        let token = config["users"][0]["user"]["token"].as_str().expect("a token");
+        let bearer = format!("Bearer {token}")
+            .parse()
+            .expect("a token is fit for a header");
+        let client = Client::builder()
+            .no_proxy()
+            .user_agent(user_agent)
+            .timeout(Duration::from_secs(30))
+            .default_headers([(reqwest::header::AUTHORIZATION, bearer)].into_iter().collect())
+            .tls_certs_only(reqwest::Certificate::from_pem_bundle(&authority).expect("a certificate"))
+            .build()
+            .expect("a client");
+        Self {
+            client,
+            url: cluster.url().to_owned(),
+        }
+    }
+
+    /// What is at `path`; none where the server says that it isn't there.
+    pub async fn get(&self, path: &str) -> Option<Value> {
+        match self.send(Method::GET, path, "", None).await {
+            (StatusCode::NOT_FOUND, _) => None,
+            answer => Some(accepted(&Method::GET, path, answer)),
+        }
+    }
+
+    /// The objects at `path`, each with its type; none where the server doesn't know theirs.
+    pub async fn list(&self, path: &str) -> Vec<Value> {
+        let Some(list) = self.get(path).await else {
+            return Vec::new();
+        };
+        let kind = list["kind"]
+            .as_str()
+            .unwrap_or_default()
+            .trim_end_matches("List")
+            .to_owned();
+        let items = list["items"].as_array().cloned().unwrap_or_default();
+        items
+            .into_iter()
+            .map(|mut item| {
+                item["apiVersion"] = list["apiVersion"].clone();
+                item["kind"] = json!(kind);
+                item
+            })
+            .collect()
+    }
+
+    /// Makes `object` below `path`, unless it is there.
+    pub async fn create(&self, path: &str, object: &Value) {
+        let path = format!("{path}?fieldManager=by-hand");
+        match self
+            .send(Method::POST, &path, "application/json", Some(object))
+            .await
+        {
+            (StatusCode::CONFLICT, _) => {}
+            answer => drop(accepted(&Method::POST, &path, answer)),
+        }
+    }
+
+    /// Merges `change` (RFC 7386) into what is at `path`.
+    pub async fn patch(&self, path: &str, change: &Value) -> Value {
+        let path = format!("{path}?fieldManager=by-hand");
+        let answer = self
+            .send(Method::PATCH, &path, "application/merge-patch+json", Some(change))
+            .await;
+        accepted(&Method::PATCH, &path, answer)
+    }
+
+    /// Deletes what is at `path`, and returns when it is gone.
+    pub async fn delete(&self, path: &str) {
+        match self.send(Method::DELETE, path, "", None).await {
+            (StatusCode::NOT_FOUND, _) => return,
+            answer => drop(accepted(&Method::DELETE, path, answer)),
+        }
+        crate::until(&format!("{path} is gone"), async || {
+            self.get(path).await.is_none()
+        })
+        .await;
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        content: &str,
+        body: Option<&Value>,
+    ) -> (StatusCode, String) {
+        let mut request = self.client.request(method.clone(), format!("{}{path}", self.url));
+        if let Some(body) = body {
+            request = request.header("content-type", content).body(body.to_string());
+        }
+        let answer = request
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
+        let status = answer.status();
+        let text = answer
+            .text()
+            .await
+            .unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
+        (status, text)
+    }
+}
+
+fn accepted(method: &Method, path: &str, (status, text): (StatusCode, String)) -> Value {
+    assert!(status.is_success(), "{method} {path}: {status}: {text}");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{method} {path}: {error}: {text}"))
+}
+
+/// The path of an object, or with an empty name of all of its kind; for kinds whose plural is theirs and an s.
+#[must_use]
+pub fn path(api_version: &str, kind: &str, namespace: &str, name: &str) -> String {
+    let root = if api_version.contains('/') { "apis" } else { "api" };
+    let namespace = if namespace.is_empty() {
+        String::new()
+    } else {
+        format!("/namespaces/{namespace}")
+    };
+    let kind = kind.to_lowercase();
+    let path = format!("/{root}/{api_version}{namespace}/{kind}s/{name}");
+    path.trim_end_matches('/').to_owned()
+}
+
+/// The path of a whole object.
+#[must_use]
+pub fn path_of(object: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let metadata = &object["metadata"];
+    path(
+        &text(&object["apiVersion"]),
+        &text(&object["kind"]),
+        &text(&metadata["namespace"]),
+        &text(&metadata["name"]),
+    )
+}
+
+fn decoded(text: &str) -> Vec<u8> {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    STANDARD.decode(text).expect("base64")
+}
