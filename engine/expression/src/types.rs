@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// A type, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +40,8 @@ pub enum Type {
 /// A map with known fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObjectType {
-    /// The fields by name.
-    pub fields: BTreeMap<String, Field>,
+    /// The fields by name. Shared, because each expression that names an object takes its type along.
+    pub fields: Arc<BTreeMap<String, Field>>,
     /// Whether other fields may be there too. Where not, naming one is a compile-time error.
     pub open: bool,
     /// What messages call it: `facts`, `parameters`.
@@ -88,7 +89,7 @@ impl ObjectType {
             .map(|(name, field)| (name.into(), field))
             .collect();
         Self {
-            fields,
+            fields: Arc::new(fields),
             open: false,
             label: label.into(),
         }

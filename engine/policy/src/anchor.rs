@@ -153,6 +153,7 @@ fn escape_length(rest: &str) -> usize {
 }
 
 #[cfg(test)]
+#[allow(clippy::string_slice, clippy::arithmetic_side_effects, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -56,7 +56,7 @@ pub enum Code {
     Cycle,
     /// Two cases that hold at once.
     AmbiguousCases,
-    /// A path that isn't JSONPath.
+    /// A path that isn't `JSONPath`.
     JsonPath,
     /// An expression too long, too deeply nested or too costly.
     Budget,

@@ -140,6 +140,14 @@ impl Diagnostics {
         self.items.is_empty()
     }
 
+    /// Takes the lines away, so that only the files are named: for values that may not be shown.
+    pub(crate) fn hide_lines(&mut self) {
+        for item in &mut self.items {
+            item.place = Place::of_file(&item.place.file);
+            item.secondary.clear();
+        }
+    }
+
     /// Orders them by place, and drops those that say the same of the same place.
     pub fn sort(&mut self) {
         self.items

@@ -148,16 +148,13 @@ fn merge_under(value: &mut Value, origins: &mut Origins, default: &Value, defaul
     };
     for (key, default) in defaults {
         let from = default_origins.entries.get(key).unwrap_or(default_origins);
-        match entries.get_mut(key) {
-            Some(entry) => {
-                if let Some(origins) = origins.entries.get_mut(key) {
-                    merge_under(entry, origins, default, from);
-                }
+        if let Some(entry) = entries.get_mut(key) {
+            if let Some(origins) = origins.entries.get_mut(key) {
+                merge_under(entry, origins, default, from);
             }
-            None => {
-                entries.insert(key.clone(), default.clone());
-                origins.entries.insert(key.clone(), from.clone());
-            }
+        } else {
+            entries.insert(key.clone(), default.clone());
+            origins.entries.insert(key.clone(), from.clone());
         }
     }
 }

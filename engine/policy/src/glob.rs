@@ -23,7 +23,8 @@ pub(crate) fn expand(folder: &Path, pattern: &str) -> std::io::Result<Vec<PathBu
                 let entry = entry?;
                 let name = entry.file_name();
                 let name = name.to_string_lossy();
-                if part_matches(part, &name) && !(name.starts_with('.') && !part.starts_with('.')) {
+                let is_hidden = name.starts_with('.') && !part.starts_with('.');
+                if !is_hidden && part_matches(part, &name) {
                     next.push(path.join(name.as_ref()));
                 }
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::place::{Place, Source};
@@ -54,51 +54,77 @@ fn group<'d>(item: &'d Diagnostic, diagnostics: &'d Diagnostics, width: usize) -
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(item.message.as_str()).id(item.code.id());
-    let source = diagnostics
-        .sources()
-        .get(&item.place.file)
-        .filter(|_| item.place.line > 0);
-    let Some((source, lines)) = source.and_then(|source| Some((source, excerpt(source, &item.place)?)))
-    else {
+    let source = diagnostics.sources().get(&item.place.file);
+    let Some((source, span)) = source.and_then(|source| Some((source, marked(source, &item.place)?))) else {
         let mut group = Group::with_title(title).element(origin(&item.place));
         if !item.hint.is_empty() {
             group = group.element(Level::HELP.message(item.hint.as_str()));
         }
         return group;
     };
-    let mut snippet = Snippet::source(source.text()).path(item.place.file.as_ref());
-    let beside = fits_beside(item, &lines, width);
-    let primary = AnnotationKind::Primary.span(lines);
-    snippet = snippet.annotation(if beside {
-        primary.label(item.hint.as_str())
-    } else {
-        primary
-    });
+    let beside = fits_beside(item, &span, width);
+    let mut marks = vec![(
+        AnnotationKind::Primary,
+        span,
+        beside.then_some(item.hint.as_str()),
+    )];
     let mut elsewhere = Vec::new();
     for (place, label) in &item.secondary {
-        match excerpt(source, place).filter(|_| place.file == item.place.file) {
-            Some(span) => {
-                snippet = snippet.annotation(AnnotationKind::Context.span(span).label(label.as_str()))
-            }
+        match marked(source, place).filter(|_| place.file == item.place.file) {
+            Some(span) => marks.push((AnnotationKind::Context, span, Some(label.as_str()))),
             None => elsewhere.push((place, label)),
         }
     }
-    let mut group = title.element(snippet);
+    let mut group = title.element(snippet(source, marks));
     if !beside && !item.hint.is_empty() {
         group = group.element(Level::HELP.message(item.hint.as_str()));
     }
     for (place, label) in elsewhere {
         let source = diagnostics.sources().get(&place.file);
-        group = match source.and_then(|source| Some((source, excerpt(source, place)?))) {
-            Some((source, span)) => group.element(
-                Snippet::source(source.text())
-                    .path(place.file.as_ref())
-                    .annotation(AnnotationKind::Context.span(span).label(label.as_str())),
-            ),
+        group = match source.and_then(|source| Some((source, marked(source, place)?))) {
+            Some((source, span)) => group.element(snippet(
+                source,
+                vec![(AnnotationKind::Context, span, Some(label.as_str()))],
+            )),
             None => group.element(Level::NOTE.message(format!("{place}: {label}"))),
         };
     }
     group
+}
+
+type Mark<'m> = (AnnotationKind, Range<usize>, Option<&'m str>);
+
+/// The lines from the first mark to the last: the renderer's work grows with the text that it is given.
+fn snippet<'s>(source: &'s Source, marks: Vec<Mark<'s>>) -> Snippet<'s, Annotation<'s>> {
+    let text = source.text();
+    let first = marks
+        .iter()
+        .map(|(_, span, _)| span.start)
+        .min()
+        .unwrap_or_default();
+    let last = marks
+        .iter()
+        .map(|(_, span, _)| span.end)
+        .max()
+        .unwrap_or_default();
+    let from = line_start(text, first);
+    let rest = text.get(last..).unwrap_or_default();
+    let to = last.saturating_add(rest.find('\n').unwrap_or(rest.len()));
+    let line = source.place(from, from).line;
+    let mut snippet = Snippet::source(text.get(from..to).unwrap_or_default())
+        .line_start(line)
+        .path(source.name().as_ref());
+    for (kind, span, label) in marks {
+        let span = span.start.saturating_sub(from)..span.end.saturating_sub(from);
+        snippet = snippet.annotation(kind.span(span).label(label));
+    }
+    snippet
+}
+
+/// Where the line that holds `offset` starts.
+fn line_start(text: &str, offset: usize) -> usize {
+    let before = text.get(..offset).unwrap_or_default();
+    before.rfind('\n').map_or(0, |at| at.saturating_add(1))
 }
 
 /// Whether the hint is short enough to stand beside the mark; else it stands on a line of its own.
@@ -124,8 +150,8 @@ fn origin(place: &Place) -> annotate_snippets::Origin<'_> {
     }
 }
 
-/// The bytes to mark: the place's, on its first line. None where the line is too long to be shown.
-fn excerpt(source: &Source, place: &Place) -> Option<Range<usize>> {
+/// The bytes to mark: the place's, on its first line. None where there is no line, or one too long to be shown.
+fn marked(source: &Source, place: &Place) -> Option<Range<usize>> {
     if place.line == 0 {
         return None;
     }
@@ -135,10 +161,10 @@ fn excerpt(source: &Source, place: &Place) -> Option<Range<usize>> {
         .span
         .start
         .saturating_add(rest.find('\n').unwrap_or(rest.len()));
-    let start = text
-        .get(..place.span.start)?
-        .rfind('\n')
-        .map_or(0, |at| at.saturating_add(1));
-    let line = text.get(start..)?.lines().next().unwrap_or_default();
+    let line = text
+        .get(line_start(text, place.span.start)..)?
+        .lines()
+        .next()
+        .unwrap_or_default();
     (line.len() <= LONGEST_LINE).then_some(place.span.start..end)
 }

@@ -144,12 +144,11 @@ impl Walk<'_> {
     ) {
         for (key, value) in entries {
             let below = origins.entries.get(key).unwrap_or(origins);
-            match fields.get(key.as_str()) {
-                Some(field) => self.value(value, below, &field.shape, key, faults),
-                None => {
-                    let place = below.key.clone().unwrap_or_else(|| below.place.clone());
-                    faults.push(unknown_field(key, fields, self.what, place));
-                }
+            if let Some(field) = fields.get(key.as_str()) {
+                self.value(value, below, &field.shape, key, faults);
+            } else {
+                let place = below.key.clone().unwrap_or_else(|| below.place.clone());
+                faults.push(unknown_field(key, fields, self.what, place));
             }
         }
         if self.strictness == Strictness::Partial {
@@ -230,9 +229,9 @@ fn types(tree: &Tree, shape: &Shape, name: &str, faults: &mut Vec<Diagnostic>) {
         TreeNode::Template(template) => template_type(template, shape, name, faults),
         TreeNode::List(items) => {
             let (item_shape, _) = shape.items();
-            items
-                .iter()
-                .for_each(|item| types(item, item_shape, name, faults));
+            for item in items {
+                types(item, item_shape, name, faults);
+            }
         }
         TreeNode::Map { entries, .. } => {
             for entry in entries {
@@ -266,8 +265,7 @@ fn template_type(template: &Template, shape: &Shape, name: &str, faults: &mut Ve
 
 fn type_described(r#type: &Type) -> Option<&'static str> {
     Some(match r#type {
-        Type::Dyn => return None,
-        Type::Null => return None,
+        Type::Dyn | Type::Null => return None,
         Type::Bool => "a boolean",
         Type::Int | Type::Double => "a number",
         Type::String | Type::Bytes | Type::Duration | Type::Timestamp | Type::Quantity => "text",

@@ -22,7 +22,7 @@ pub struct Parameter {
     pub sensitive: bool,
 }
 
-/// What a value looks like: the subset of OpenAPI v3 that a parameter is written in.
+/// What a value looks like: the subset of `OpenAPI` v3 that a parameter is written in.
 #[derive(Clone, Debug, Default)]
 pub struct Schema {
     /// Its type; none: any.
@@ -120,7 +120,7 @@ pub enum AdditionalProperties {
     Of(Box<Schema>),
 }
 
-/// A ConfigMap or Secret from which parameters are filled.
+/// A `ConfigMap` or Secret from which parameters are filled.
 #[derive(Clone, Debug)]
 pub struct ValuesFrom {
     /// Which of the two.
@@ -140,7 +140,7 @@ pub struct ValuesFrom {
 /// What holds parameters' values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValuesSource {
-    /// A ConfigMap.
+    /// A `ConfigMap`.
     ConfigMap,
     /// A Secret. It may fill sensitive parameters only.
     Secret,

@@ -36,7 +36,7 @@ pub struct ValidPolicy {
     pub parameters: BTreeMap<String, Parameter>,
     /// Parameters' values that the policy itself carries, checked against their schemas, not yet defaulted.
     pub values: BTreeMap<String, (Value, Place)>,
-    /// ConfigMaps and Secrets from which parameters are filled, in order; a later one wins.
+    /// `ConfigMap`s and Secrets from which parameters are filled, in order; a later one wins.
     pub values_from: Vec<ValuesFrom>,
     /// What it reads.
     pub facts: BTreeMap<String, Fact>,
@@ -97,7 +97,7 @@ impl fmt::Display for Mode {
 }
 
 /// Caps for one cycle. Over a cap nothing is done until the plan is approved.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Most changes; none: no cap.
     pub changes: Option<u32>,
@@ -105,16 +105,6 @@ pub struct Limits {
     pub deletions: u32,
     /// Most changes, in percent of all resources; none: no cap.
     pub percent: Option<u32>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            changes: None,
-            deletions: 0,
-            percent: None,
-        }
-    }
 }
 
 /// A named expression. It may use parameters, facts and other variables.

@@ -60,17 +60,19 @@ impl Supplied {
             );
             return Err(shown(fault, &source));
         };
+        let name = name.trim();
+        let start = text.len().saturating_sub(value.len());
         Self::read(
             policy,
-            "--set",
-            name.trim(),
+            &format!("--set {name}"),
+            name,
             value,
-            Some((text, name.len().saturating_add(1))),
+            Some((text, start)),
             false,
         )
     }
 
-    /// The entry `name` of a ConfigMap or Secret, called `origin` in messages: `ConfigMap acme/velero`. A Secret's
+    /// The entry `name` of a `ConfigMap` or Secret, called `origin` in messages: `ConfigMap acme/velero`. A Secret's
     /// text is never shown.
     ///
     /// # Errors
@@ -96,7 +98,9 @@ impl Supplied {
         if !secret {
             found.add_source(&source);
         }
-        faults.into_iter().for_each(|fault| found.push(fault));
+        for fault in faults {
+            found.push(fault);
+        }
         let entries = match documents.as_slice() {
             [] => &[],
             [document] => match &document.data {
@@ -123,6 +127,11 @@ impl Supplied {
             }
         };
         if found.has_errors() {
+            // Faults may quote the text.
+            if secret {
+                let message = "the content isn't one YAML map from parameter to value";
+                return Err(Diagnostic::error(Code::WrongType, Place::of_file(origin), message).into());
+            }
             found.sort();
             return Err(found);
         }
@@ -263,8 +272,13 @@ pub fn resolve_parameters(policy: &ValidPolicy, supplied: &[Supplied]) -> Result
             faults.push(fault.with_hint("mark the parameter `sensitive: true`, or keep the value elsewhere"));
             continue;
         }
+        let mut found = Diagnostics::new();
+        check_value(&parameter.schema, &one.name, &one.node, &mut found);
+        if parameter.sensitive {
+            found.hide_lines();
+        }
+        faults.append(found);
         show(one, parameter.sensitive, &mut faults);
-        check_value(&parameter.schema, &one.name, &one.node, &mut faults);
         given.insert(&one.name, (one.node.to_value(), one.node.place.clone()));
     }
     let mut parameters = Parameters::default();
@@ -327,7 +341,9 @@ fn fill(schema: &Schema, value: &mut Value) {
         }
         Value::List(items) => {
             if let Some(item_schema) = &schema.items {
-                items.iter_mut().for_each(|item| fill(item_schema, item));
+                for item in items {
+                    fill(item_schema, item);
+                }
             }
         }
         _ => {}

@@ -117,7 +117,7 @@ pub(super) fn template(
     faults: &mut Diagnostics,
 ) -> Option<Template> {
     let source = text(node, key, faults)?;
-    parts(source, node.anchor(), node.place.clone(), environment, faults)
+    parts(source, &node.anchor(), node.place.clone(), environment, faults)
 }
 
 fn key_template(
@@ -140,7 +140,7 @@ fn key_template(
     }
     parts(
         &key.text,
-        key.anchor(&node.source),
+        &key.anchor(&node.source),
         key.place.clone(),
         environment,
         faults,
@@ -150,7 +150,7 @@ fn key_template(
 /// Splits `source` at its `${…}`, which are found by tokens, and compiles each. `$${` is a literal `${`.
 fn parts(
     source: &str,
-    anchor: Anchor,
+    anchor: &Anchor,
     place: Place,
     environment: &Environment,
     faults: &mut Diagnostics,
@@ -177,7 +177,7 @@ fn parts(
         let end = match closing_brace(source, start) {
             Ok(end) => end,
             Err(error) => {
-                faults.push(unclosed(&error, &anchor));
+                faults.push(unclosed(&error, anchor));
                 return None;
             }
         };
@@ -235,7 +235,7 @@ impl TreeCompiler<'_> {
         let compiled = match &node.data {
             Data::Text(text, _) if text.contains("${") => {
                 let environment = self.at(path, environment);
-                let template = parts(text, node.anchor(), node.place.clone(), environment, faults);
+                let template = parts(text, &node.anchor(), node.place.clone(), environment, faults);
                 template.map_or_else(unreadable, TreeNode::Template)
             }
             Data::List(items) => TreeNode::List(

@@ -18,19 +18,27 @@ pub(crate) struct Names<'k> {
     made: RefCell<BTreeMap<Wanted, Rc<Environment>>>,
 }
 
-/// What an expression in some place may use, beside parameters, facts and variables.
+/// What an expression in some place of a rule may use, beside parameters, facts, variables and rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Wanted {
-    /// Rules.
-    pub(crate) rules: bool,
     /// The item of the rule's `forEach`.
     pub(crate) each: bool,
     /// The resource itself.
     pub(crate) this: This,
-    /// The time.
-    pub(crate) now: bool,
-    /// Random texts.
-    pub(crate) random: bool,
+    /// A function that isn't for everywhere.
+    pub(crate) extra: Extra,
+}
+
+/// A function that isn't for everywhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Extra {
+    /// None.
+    #[default]
+    None,
+    /// `now()`.
+    Time,
+    /// `randomString(n)`.
+    Random,
 }
 
 /// What `self` is.
@@ -77,11 +85,7 @@ impl<'k> Names<'k> {
         if reusable && let Some(made) = self.made.borrow().get(wanted) {
             return Rc::clone(made);
         }
-        let mut environment = if wanted.rules {
-            self.with_rules.clone()
-        } else {
-            self.base.clone()
-        };
+        let mut environment = self.with_rules.clone();
         if wanted.each {
             environment = environment.root("each", each(item.clone()));
         }
@@ -90,12 +94,11 @@ impl<'k> Names<'k> {
             This::Identity(kind) => environment.root("self", self.identity(kind)),
             This::Observed(kind) => environment.root("self", self.observed(kind)),
         };
-        if wanted.now {
-            environment = environment.allow_now();
-        }
-        if wanted.random {
-            environment = environment.allow_random();
-        }
+        environment = match wanted.extra {
+            Extra::None => environment,
+            Extra::Time => environment.allow_now(),
+            Extra::Random => environment.allow_random(),
+        };
         let environment = Rc::new(environment);
         if reusable {
             self.made

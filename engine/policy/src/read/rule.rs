@@ -6,7 +6,7 @@ use holdfast_expression::{Field, ObjectType, Type};
 
 use super::cases::{Case, VERBS, lay};
 use super::compile::{condition, expression};
-use super::environments::{Names, This, Wanted, item_type};
+use super::environments::{Names, Wanted, item_type};
 use super::fields::{Fields, identifier, text};
 use super::variant;
 use crate::check::Known;
@@ -123,11 +123,8 @@ pub(super) fn read(
         .map(|over| over.program.result_type());
     needs_key(&fields, over, faults);
     let wanted = Wanted {
-        rules: true,
         each,
-        this: This::None,
-        now: false,
-        random: false,
+        ..Wanted::default()
     };
     let environment = names.environment(&wanted, &item);
     let when = fields

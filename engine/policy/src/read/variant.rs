@@ -9,7 +9,7 @@ use holdfast_expression::{Environment, Type, suggest};
 
 use super::cases::{Case, VERBS};
 use super::compile::{TreeCompiler, condition, expression, path, path_text, template, verbatim};
-use super::environments::{Names, This, Wanted, inner_each};
+use super::environments::{Extra, Names, This, Wanted, inner_each};
 use super::fields::{Fields, list, one_of, text, wrong_type};
 use super::gates::{checks, known_facet, requirements};
 use super::providers;
@@ -66,15 +66,15 @@ pub(super) struct Scope<'s> {
 }
 
 impl Scope<'_> {
-    fn environment(&self, this: This, now: bool, random: bool) -> std::rc::Rc<Environment> {
-        let wanted = Wanted {
-            rules: true,
-            each: self.each,
-            this,
-            now,
-            random,
-        };
-        self.names.environment(&wanted, self.item)
+    fn environment(&self, this: This, extra: Extra) -> std::rc::Rc<Environment> {
+        self.names.environment(
+            &Wanted {
+                each: self.each,
+                this,
+                extra,
+            },
+            self.item,
+        )
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) fn read(
 ) -> Option<Variant> {
     let fields = Fields::of(&case.merged, "a rule", VARIANT_FIELDS, faults)?;
     let kinds = scope.names.kinds;
-    let plain = scope.environment(This::None, false, false);
+    let plain = scope.environment(This::None, Extra::None);
     let when = case
         .when
         .as_ref()
@@ -108,12 +108,12 @@ pub(super) fn read(
         kind_name,
     };
     let observed = match verb {
-        Verb::Check => scope.environment(This::None, false, false),
-        _ => scope.environment(This::Observed(kind_name.to_owned()), false, false),
+        Verb::Check => scope.environment(This::None, Extra::None),
+        _ => scope.environment(This::Observed(kind_name.to_owned()), Extra::None),
     };
     let timed = match verb {
-        Verb::Check => scope.environment(This::None, true, false),
-        _ => scope.environment(This::Observed(kind_name.to_owned()), true, false),
+        Verb::Check => scope.environment(This::None, Extra::Time),
+        _ => scope.environment(This::Observed(kind_name.to_owned()), Extra::Time),
     };
     reader.refuse_without_verb(verb, faults);
     let initial = reader.paths("initial", faults);
@@ -387,8 +387,8 @@ impl Reader<'_> {
             return Vec::new();
         }
         let this = This::Identity(self.kind_name.to_owned());
-        let environment = self.scope.environment(this.clone(), false, false);
-        let random = self.scope.environment(this, false, true);
+        let environment = self.scope.environment(this.clone(), Extra::None);
+        let random = self.scope.environment(this, Extra::Random);
         let under: Vec<Vec<String>> = initial.iter().map(PathQuery::leading_names).collect();
         let random = (!under.is_empty()).then_some((&*random, under));
         let compiler = TreeCompiler {

@@ -129,7 +129,7 @@ pub(super) fn not_yaml(source: &Source, offset: usize, info: &str) -> (Diagnosti
     let place = source.place(offset, offset.saturating_add(1));
     let mut fault = Diagnostic::error(Code::Yaml, place, format!("this isn't YAML: {info}"));
     if line.starts_with('\t') || line.trim_start_matches(' ').starts_with('\t') {
-        fault.hint = "indent with spaces; YAML doesn't take tabs".to_owned();
+        fault = fault.with_hint("indent with spaces; YAML doesn't take tabs");
     }
     // Without a hint reading ends here, so what is said of the place is all there is.
     (fault, start)
@@ -141,8 +141,7 @@ fn unquoted(line: &str, part: &str) -> Option<usize> {
     let mut before = ' ';
     for (at, character) in line.char_indices() {
         match quote {
-            Some(open) if open == character => quote = None,
-            Some(_) => {}
+            Some(open) => quote = (open != character).then_some(open),
             None if character == '#' && before == ' ' => return None,
             None if matches!(character, '"' | '\'') && matches!(before, ' ' | '[' | '{' | ',') => {
                 quote = Some(character);
