@@ -130,10 +130,7 @@ mod tests {
         let fresh = lease("them");
         let (other, remaining) = theirs(&fresh, &ours, Duration::ZERO).unwrap();
         assert_eq!(other, holder("them"));
-        assert!(
-            remaining <= HOUR && remaining > HOUR - Duration::from_secs(60),
-            "{remaining:?}"
-        );
+        assert!(remaining <= HOUR && remaining > HOUR / 2, "{remaining:?}");
         assert_eq!(
             theirs(&fresh, &holder("them"), Duration::ZERO),
             None,

@@ -17,7 +17,7 @@
 //! * **A dry run writes nothing.** [`preview`](holdfast_contract::Provider::preview) sends `dryRun=All` only.
 //! * **Secrets don't show.** A Secret's data is sealed as it is read and as it is declared; of a document with
 //!   anything sensitive in it, the server's error texts are not repeated.
-//! * **One place retries**, bounded, with jitter, as `Retry-After` asks: [`client`](self).
+//! * **One place retries**, bounded, with jitter, as `Retry-After` asks.
 //!
 //! # What it costs
 //!

@@ -59,11 +59,11 @@ async fn a_ledger_is_kept_by_compare_and_swap() {
         .merge(path, &json!({ "metadata": { "labels": { "foreign": "kept" } } }))
         .await
         .unwrap();
-    let stale = state
+    let outdated = state
         .save(&policy, &entries("x"), Some(&first))
         .await
         .unwrap_err();
-    assert!(matches!(stale, ProviderError::Conflict { .. }), "{stale}");
+    assert!(matches!(outdated, ProviderError::Conflict { .. }), "{outdated}");
     let version = state.load(&policy).await.unwrap().unwrap().version;
     let second = state.save(&policy, &entries("2"), Some(&version)).await.unwrap();
     assert_ne!(second, version);

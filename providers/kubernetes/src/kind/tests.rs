@@ -1,3 +1,5 @@
+#![allow(clippy::needless_pass_by_value, reason = "tests that read better so")]
+
 use std::collections::BTreeMap;
 
 use holdfast_contract::{Change, Path, ProviderName, Segment, Unknown, Version};

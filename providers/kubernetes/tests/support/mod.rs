@@ -1,5 +1,12 @@
 //! What the tests share: a client of their own, and a provider to test.
-#![allow(unreachable_pub, reason = "a module of several tests")]
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::unused_self,
+    unreachable_pub,
+    reason = "a module of several tests, which read better so"
+)]
+
+pub mod manifests;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +42,7 @@ impl Outside {
     pub async fn open(kubeconfig: &Path) -> Self {
         install_tls_provider();
         let file = kube::config::Kubeconfig::read_from(kubeconfig).unwrap();
-        let config = kube::Config::from_custom_kubeconfig(file, &Default::default())
+        let config = kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default())
             .await
             .unwrap();
         Self(kube::Client::try_from(config).unwrap())
@@ -153,12 +160,12 @@ impl Bench {
         }
     }
 
-    /// The path of a ConfigMap.
+    /// The path of a `ConfigMap`.
     pub fn config_map(&self, name: &str) -> String {
         format!("/api/v1/namespaces/{}/configmaps/{name}", self.namespace)
     }
 
-    /// A ConfigMap's manifest.
+    /// A `ConfigMap`'s manifest.
     pub fn manifest(&self, name: &str, data: Json) -> Json {
         json!({
             "apiVersion": "v1", "kind": "ConfigMap",
