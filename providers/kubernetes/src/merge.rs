@@ -6,7 +6,7 @@ use holdfast_contract::{Change, Desired, Difference, Path, Segment, Value, remov
 
 use crate::compare::{Facts, applied, compare, field_of};
 use crate::lists::{self, Identity, Type};
-use crate::owned::{Owners, is_item, our_set};
+use crate::owned::{Owners, is_applied_by, is_item};
 use crate::types;
 
 /// A facet's document after `desired` was applied over it.
@@ -114,7 +114,6 @@ pub(crate) fn managed_fields(desired: &Desired, facts: Facts<'_>, merged: &Value
         .filter(|difference| difference.change != Change::Claim)
         .map(|difference| difference.path)
         .collect();
-    let ours = our_set(facts.document, manager, false);
     let listed = facts
         .document
         .at(&["metadata", "managedFields"])
@@ -122,7 +121,7 @@ pub(crate) fn managed_fields(desired: &Desired, facts: Facts<'_>, merged: &Value
     let mut entries: Vec<Value> = listed
         .unwrap_or_default()
         .iter()
-        .filter(|entry| ours.is_none() || entry.get("fieldsV1") != ours)
+        .filter(|entry| !is_applied_by(entry, manager))
         .cloned()
         .collect();
     for entry in &mut entries {

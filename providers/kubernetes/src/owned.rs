@@ -258,7 +258,18 @@ struct Entry<'a> {
     fields: &'a Value,
 }
 
-impl Entry<'_> {
+impl<'a> Entry<'a> {
+    fn of(entry: &'a Value) -> Option<Self> {
+        let text = |key| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+        Some(Self {
+            manager: text("manager"),
+            operation: text("operation"),
+            subresource: text("subresource"),
+            time: text("time"),
+            fields: entry.get("fieldsV1")?,
+        })
+    }
+
     /// Whether it is what `manager` applied through `subresource`.
     fn is(&self, manager: &str, subresource: &str) -> bool {
         self.operation == "Apply" && self.manager == manager && self.subresource == subresource
@@ -267,20 +278,12 @@ impl Entry<'_> {
 
 fn entries(object: &Value) -> Vec<Entry<'_>> {
     let listed = object.at(&["metadata", "managedFields"]).and_then(Value::as_list);
-    listed
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|entry| {
-            let text = |key| entry.get(key).and_then(Value::as_str).unwrap_or_default();
-            Some(Entry {
-                manager: text("manager"),
-                operation: text("operation"),
-                subresource: text("subresource"),
-                time: text("time"),
-                fields: entry.get("fieldsV1")?,
-            })
-        })
-        .collect()
+    listed.unwrap_or_default().iter().filter_map(Entry::of).collect()
+}
+
+/// Whether `entry`, of `managedFields`, is what `manager` applied of an object's body.
+pub(crate) fn is_applied_by(entry: &Value, manager: &str) -> bool {
+    Entry::of(entry).is_some_and(|entry| entry.is(manager, ""))
 }
 
 /// The manager's set in `object`, for comparing it whole.

@@ -548,6 +548,23 @@ proptest! {
     }
 }
 
+#[test]
+fn two_that_declare_the_same_both_hold_it() {
+    let wanted = desired(json!({ "data": { "k": "v" } }));
+    let theirs = merged(&wanted, None, "them");
+    let both = merged(&wanted, Some(&theirs), US);
+    for manager in [US, "them"] {
+        let found = ObjectKind::new().compare(&OBJECT.into(), &wanted, Some(&both), manager);
+        assert_eq!(found, [], "{manager}");
+    }
+    // So what one of them lets go of stays.
+    let left = merged(&desired(json!({})), Some(&both), US);
+    assert_eq!(
+        left.value(&OBJECT.into()).unwrap().at(&["data", "k"]),
+        Some(&Value::from("v"))
+    );
+}
+
 fn holds_scalar(value: Option<&Value>) -> bool {
     match value {
         Some(Value::Map(entries)) => entries.values().any(|value| holds_scalar(Some(value))),
