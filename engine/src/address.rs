@@ -22,19 +22,30 @@ impl Address {
     /// The only resource of a rule.
     #[must_use]
     pub fn of(rule: &str) -> Self {
-        Self { rule: rule.to_owned(), instance: None, object: None }
+        Self {
+            rule: rule.to_owned(),
+            instance: None,
+            object: None,
+        }
     }
 
     /// One instance of a rule with `forEach`.
     #[must_use]
     pub fn instance(rule: &str, instance: Option<&str>) -> Self {
-        Self { rule: rule.to_owned(), instance: instance.map(str::to_owned), object: None }
+        Self {
+            rule: rule.to_owned(),
+            instance: instance.map(str::to_owned),
+            object: None,
+        }
     }
 
     /// The same with an object of several.
     #[must_use]
     pub fn object(&self, object: String) -> Self {
-        Self { object: Some(object), ..self.clone() }
+        Self {
+            object: Some(object),
+            ..self.clone()
+        }
     }
 
     /// The address of one facet, as people write it.
@@ -69,7 +80,13 @@ mod tests {
         assert_eq!(Address::of("bucket").to_string(), "bucket");
         let guard = Address::instance("guard", Some("team-a"));
         assert_eq!(guard.to_string(), r#"guard["team-a"]"#);
-        assert_eq!(guard.object("RoleBinding/edit".into()).to_string(), r#"guard["team-a"]["RoleBinding/edit"]"#);
-        assert_eq!(Address::instance("secure", Some("a")).facet(&"encryption".into()), r#"secure["a"].encryption"#);
+        assert_eq!(
+            guard.object("RoleBinding/edit".into()).to_string(),
+            r#"guard["team-a"]["RoleBinding/edit"]"#
+        );
+        assert_eq!(
+            Address::instance("secure", Some("a")).facet(&"encryption".into()),
+            r#"secure["a"].encryption"#
+        );
     }
 }

@@ -41,8 +41,13 @@ pub async fn apply(
     stop: &Stop,
     done: &(dyn Fn(&Outcome) + Send + Sync),
 ) -> Vec<Outcome> {
-    let steps = plan.ready().map(|(resource, step)| run(resource, step, providers, stop, done));
-    let outcomes: Vec<Vec<Outcome>> = stream::iter(steps).buffer_unordered(CONCURRENT_STEPS).collect().await;
+    let runs = plan
+        .ready()
+        .map(|(resource, step)| run(resource, step, providers, stop, done));
+    let outcomes: Vec<Vec<Outcome>> = stream::iter(runs)
+        .buffer_unordered(CONCURRENT_STEPS)
+        .collect()
+        .await;
     let mut outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
     outcomes.sort_by(|a, b| (&a.address, &a.facet).cmp(&(&b.address, &b.facet)));
     outcomes
@@ -50,13 +55,13 @@ pub async fn apply(
 
 async fn run(
     resource: &PlannedResource,
-    step: &Step,
+    planned: &Step,
     providers: &BTreeMap<ProviderName, Arc<dyn Provider>>,
     stop: &Stop,
     done: &(dyn Fn(&Outcome) + Send + Sync),
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
-    for stage in &step.stages {
+    for stage in &planned.stages {
         if stop.is_stopped() {
             break;
         }
@@ -66,7 +71,12 @@ async fn run(
                 Action::Set { facet, .. } => Some(facet.clone()),
                 Action::Create { .. } | Action::Delete { .. } => None,
             };
-            let outcome = Outcome { address: resource.address.clone(), facet, verb: step.verb, result };
+            let outcome = Outcome {
+                address: resource.address.clone(),
+                facet,
+                verb: planned.verb,
+                result,
+            };
             done(&outcome);
             outcomes.push(outcome);
         }

@@ -54,13 +54,26 @@ impl fmt::Display for Verdict {
 /// Runs `checks` on what `roots` show.
 #[must_use]
 pub fn run(address: &Address, checks: &[Check], roots: &Roots, evaluator: Evaluator<'_>) -> Vec<CheckResult> {
-    checks.iter().map(|check| one(address, check, roots, evaluator)).collect()
+    checks
+        .iter()
+        .map(|check| one(address, check, roots, evaluator))
+        .collect()
 }
 
 /// The results of `checks` where there is nothing to check.
 #[must_use]
 pub fn skip(address: &Address, checks: &[Check]) -> Vec<CheckResult> {
-    checks.iter().map(|check| result(address, check, Verdict::Skip, check.that.program.source().to_owned())).collect()
+    checks
+        .iter()
+        .map(|check| {
+            result(
+                address,
+                check,
+                Verdict::Skip,
+                check.that.program.source().to_owned(),
+            )
+        })
+        .collect()
 }
 
 fn one(address: &Address, check: &Check, roots: &Roots, evaluator: Evaluator<'_>) -> CheckResult {
@@ -68,7 +81,9 @@ fn one(address: &Address, check: &Check, roots: &Roots, evaluator: Evaluator<'_>
         Ok(holds) => {
             let verdict = if holds { Verdict::Pass } else { Verdict::Fail };
             let message = match &check.message {
-                Some(template) => evaluator.text(template, roots).unwrap_or_else(|_| template.source.clone()),
+                Some(template) => evaluator
+                    .text(template, roots)
+                    .unwrap_or_else(|_| template.source.clone()),
                 None => check.that.program.source().to_owned(),
             };
             result(address, check, verdict, message)
@@ -78,7 +93,10 @@ fn one(address: &Address, check: &Check, roots: &Roots, evaluator: Evaluator<'_>
 }
 
 fn unknown(check: &Check, no: &NoAnswer) -> String {
-    let what = check.message.as_ref().map_or_else(|| check.that.program.source().to_owned(), |m| m.source.clone());
+    let what = check
+        .message
+        .as_ref()
+        .map_or_else(|| check.that.program.source().to_owned(), |m| m.source.clone());
     format!("{what}: can't be told, {}", no.sentence())
 }
 
@@ -92,4 +110,3 @@ fn result(address: &Address, check: &Check, verdict: Verdict, message: String) -
         place: check.place.clone(),
     }
 }
-

@@ -21,7 +21,7 @@ use crate::step::{Accepted, Mint, Outcome, Plan, Step, StepVerb};
 /// How often a write that failed for the moment is tried in one run, beside the provider's own retries.
 const ATTEMPTS: u32 = 4;
 /// A read that still shows the state before our own write proves nothing for so long: object stores may lag.
-const LAG: Duration = Duration::from_secs(120);
+const LAG: Duration = Duration::from_mins(2);
 /// How long what waits is left alone at first, and at most, before it is read again.
 const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 /// Facts older than this are read again before the next pass.
@@ -119,7 +119,10 @@ impl<'r> Run<'r> {
     fn applied(&self, started: Instant) -> Applied {
         let count = |verb| self.counts.get(&verb).map_or(0, BTreeSet::len);
         let created = self.counts.get(&StepVerb::Create).cloned().unwrap_or_default();
-        let changed = self.counts.get(&StepVerb::Update).map_or(0, |changed| changed.difference(&created).count());
+        let changed = self
+            .counts
+            .get(&StepVerb::Update)
+            .map_or(0, |changed| changed.difference(&created).count());
         Applied {
             created: created.len(),
             changed,
@@ -132,7 +135,7 @@ impl<'r> Run<'r> {
     async fn converge(&mut self, session: &mut Session<'_>, first: Pass) -> Result<Report, EngineError> {
         let mut pass = first;
         loop {
-            self.remember_provisioned(session, &pass.plan);
+            Self::remember_provisioned(session, &pass.plan);
             let ready = pass.plan.ready().next().is_some();
             let idle = pass.plan.mints.is_empty() && !ready;
             if idle && (pass.report.is_converged() || !self.may_change(&pass)) {
@@ -185,13 +188,19 @@ impl<'r> Run<'r> {
             .resources
             .iter()
             .map(|resource| {
-                let what = resource.key.as_ref().map_or_else(|| resource.what.clone(), ToString::to_string);
+                let what = resource
+                    .key
+                    .as_ref()
+                    .map_or_else(|| resource.what.clone(), ToString::to_string);
                 (&resource.address, what)
             })
             .collect();
         let watcher = self.watcher;
         let done = |outcome: &Outcome| {
-            let what = whats.get(&outcome.address).map(String::as_str).unwrap_or_default();
+            let what = whats
+                .get(&outcome.address)
+                .map(String::as_str)
+                .unwrap_or_default();
             watcher(Progress::Written(outcome, what));
         };
         let outcomes = apply(plan, session.providers.open(), &self.options.stop, &done).await;
@@ -203,7 +212,12 @@ impl<'r> Run<'r> {
 
     /// What an outcome means for the passes to come.
     fn note(&mut self, session: &mut Session<'_>, plan: &Plan, outcome: Outcome) {
-        let Outcome { address, facet, verb, result } = outcome;
+        let Outcome {
+            address,
+            facet,
+            verb,
+            result,
+        } = outcome;
         let planned = plan.resources.iter().find(|resource| resource.address == address);
         let Some(planned) = planned else { return };
         let Some(key) = &planned.key else { return };
@@ -222,8 +236,12 @@ impl<'r> Run<'r> {
                     let why = format!("the store does not keep {fields}");
                     session.refused.insert(what.clone(), why);
                 }
-                let differences = planned.step.as_ref().map(|step| differences(step, facet.as_ref()));
-                self.written.insert(what, (Instant::now(), differences.unwrap_or_default()));
+                let differences = planned
+                    .step
+                    .as_ref()
+                    .map(|step| differences(step, facet.as_ref()));
+                self.written
+                    .insert(what, (Instant::now(), differences.unwrap_or_default()));
             }
             Err(error) if error.is_transient() => {
                 let attempts = self.attempts.entry(what.clone()).or_default();
@@ -252,7 +270,13 @@ impl<'r> Run<'r> {
             .iter()
             .map(|(what, (at, differences))| {
                 let fresh = now.duration_since(*at) < LAG;
-                (what.clone(), Accepted { differences: differences.clone(), fresh })
+                (
+                    what.clone(),
+                    Accepted {
+                        differences: differences.clone(),
+                        fresh,
+                    },
+                )
             })
             .collect();
     }
@@ -263,7 +287,9 @@ impl<'r> Run<'r> {
             .report
             .resources
             .iter()
-            .filter(|resource| !resource.reason.is_empty() && !matches!(resource.phase, crate::Phase::Skipped))
+            .filter(|resource| {
+                !resource.reason.is_empty() && !matches!(resource.phase, crate::Phase::Skipped)
+            })
             .filter(|resource| resource.action.is_none() && resource.phase != crate::Phase::Converged)
             .map(|resource| (resource.address.clone(), resource.reason.clone()))
             .collect();
@@ -271,7 +297,9 @@ impl<'r> Run<'r> {
             (self.watcher)(Progress::Waiting(waiting.clone()));
             self.last_waiting = waiting;
         }
-        let until = Instant::now().checked_add(self.poll).map_or(self.deadline, |at| at.min(self.deadline));
+        let until = Instant::now()
+            .checked_add(self.poll)
+            .map_or(self.deadline, |at| at.min(self.deadline));
         self.poll = self.poll.saturating_mul(2).min(POLL.1);
         let pushed = watch(session.providers.open(), &pass.unready, until, &self.options.stop).await;
         let keys: BTreeSet<_> = pushed.iter().map(|(wanted, _)| wanted.key.clone()).collect();
@@ -283,16 +311,28 @@ impl<'r> Run<'r> {
                 session.snapshot.forget(&wanted.key, None);
             }
         }
-        session.phases = pass.plan.resources.iter().map(|resource| (resource.address.clone(), resource.phase)).collect();
+        session.phases = pass
+            .plan
+            .resources
+            .iter()
+            .map(|resource| (resource.address.clone(), resource.phase))
+            .collect();
     }
 
-    fn remember_provisioned(&self, session: &mut Session<'_>, plan: &Plan) {
+    fn remember_provisioned(session: &mut Session<'_>, plan: &Plan) {
         for resource in &plan.resources {
-            if resource.phase == crate::Phase::Converged && resource.blocked.is_empty() && resource.key.is_some() {
+            if resource.phase == crate::Phase::Converged
+                && resource.blocked.is_empty()
+                && resource.key.is_some()
+            {
                 session.ledger.remember_provisioned(&resource.address);
             }
         }
-        session.phases = plan.resources.iter().map(|resource| (resource.address.clone(), resource.phase)).collect();
+        session.phases = plan
+            .resources
+            .iter()
+            .map(|resource| (resource.address.clone(), resource.phase))
+            .collect();
     }
 }
 
@@ -307,9 +347,14 @@ async fn watch(
 ) -> Pushed {
     let mut by_provider: BTreeMap<&ProviderName, Vec<Wanted>> = BTreeMap::new();
     for wanted in unready {
-        by_provider.entry(&wanted.key.provider).or_default().push(wanted.clone());
+        by_provider
+            .entry(&wanted.key.provider)
+            .or_default()
+            .push(wanted.clone());
     }
-    let streams = by_provider.into_iter().filter_map(|(name, wanted)| providers.get(name)?.watch(&wanted));
+    let streams = by_provider
+        .into_iter()
+        .filter_map(|(name, wanted)| providers.get(name)?.watch(&wanted));
     let mut stream = select_all(streams);
     let mut pushed: Pushed = Vec::new();
     let mut until = until;
@@ -332,14 +377,27 @@ async fn watch(
 }
 
 fn differences(step: &Step, facet: Option<&Facet>) -> Vec<Difference> {
-    let changes = step.changes.iter().filter(|change| facet.is_none_or(|facet| change.facet == *facet));
-    changes.flat_map(|change| change.differences.iter().map(|(difference, _)| difference.clone())).collect()
+    let changes = step
+        .changes
+        .iter()
+        .filter(|change| facet.is_none_or(|facet| change.facet == *facet));
+    changes
+        .flat_map(|change| {
+            change
+                .differences
+                .iter()
+                .map(|(difference, _)| difference.clone())
+        })
+        .collect()
 }
 
 fn sentence(error: &ProviderError) -> String {
     match error {
         ProviderError::Immutable { fields, .. } => {
-            format!("{} can't be changed on what exists; `allow: [Replace]` would make it anew", fields.join(", "))
+            format!(
+                "{} can't be changed on what exists: delete it by hand, and it is made anew",
+                fields.join(", ")
+            )
         }
         other => other.to_string(),
     }
@@ -347,16 +405,23 @@ fn sentence(error: &ProviderError) -> String {
 
 /// The name for `mint`: that of what was found, or a new one that nobody has.
 fn name(mint: &Mint) -> String {
-    mint.found.clone().unwrap_or_else(|| format!("{}{}", mint.prefix, uuid::Uuid::new_v4()))
+    mint.found
+        .clone()
+        .unwrap_or_else(|| format!("{}{}", mint.prefix, uuid::Uuid::new_v4()))
 }
 
 impl Session<'_> {
     /// Stores the ledger; false: somebody else changed it, it was read again, and the pass must be made anew.
     async fn save_ledger(&mut self) -> Result<bool, EngineError> {
-        match self.ledger.save(self.engine.state.as_ref(), &self.policy.id).await {
+        match self
+            .ledger
+            .save(self.engine.state.as_ref(), &self.policy.id)
+            .await
+        {
             Ok(()) => Ok(true),
             Err(LedgerError::Store(ProviderError::Conflict { .. })) => {
-                self.ledger = crate::ledger::Ledger::load(self.engine.state.as_ref(), &self.policy.id).await?;
+                self.ledger =
+                    crate::ledger::Ledger::load(self.engine.state.as_ref(), &self.policy.id).await?;
                 Ok(false)
             }
             Err(error) => Err(error.into()),
@@ -365,15 +430,22 @@ impl Session<'_> {
 
     /// Whether the ledger holds all that it would hold after an apply of `plan`, which has nothing to do.
     fn knows(&self, plan: &Plan) -> bool {
-        let converged = plan.resources.iter().filter(|resource| resource.phase == crate::Phase::Converged);
-        self.ledger.exists() && converged.into_iter().all(|resource| self.ledger.provisioned(&resource.address))
+        let converged = plan
+            .resources
+            .iter()
+            .filter(|resource| resource.phase == crate::Phase::Converged);
+        self.ledger.exists()
+            && converged
+                .into_iter()
+                .all(|resource| self.ledger.provisioned(&resource.address))
     }
 
     fn forget(&mut self, key: &holdfast_contract::ResourceKey, facet: Option<&Facet>) {
         let facets = facet.map(|facet| BTreeSet::from([facet.clone()]));
         self.snapshot.forget(key, facets.as_ref());
         // A new type is served once its definition is established.
-        self.served.retain(|_, served| *served != holdfast_contract::Served::No);
+        self.served
+            .retain(|_, served| *served != holdfast_contract::Served::No);
     }
 
     /// Forgets facts, so that they are read again: those named, or all.

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
-use holdfast_contract::{ApiType, Facet, PolicyId, ProviderName, Registry, ResourceKey, Served, StateStore, Wanted};
+use holdfast_contract::{
+    ApiType, Facet, PolicyId, ProviderName, Registry, ResourceKey, Served, StateStore, Wanted,
+};
 use holdfast_expression::{Context, Value};
 use holdfast_policy::{Parameters, ValidPolicy, to_expression};
 use time::OffsetDateTime;
@@ -86,12 +88,18 @@ impl Engine {
     /// Evaluates the expressions of a run that begins now.
     #[must_use]
     pub fn evaluator(&self) -> Evaluator<'static> {
-        Evaluator { context: Context::at(now()).with_random(&SYSTEM_RANDOM) }
+        Evaluator {
+            context: Context::at(now()).with_random(&SYSTEM_RANDOM),
+        }
     }
 
     /// What would change. Reads, and asks servers for dry runs; writes nothing.
     pub async fn plan(&self, policy: &ValidPolicy, parameters: &Parameters) -> Result<Report, EngineError> {
-        Ok(Session::open(self, policy, parameters).await?.pass().await?.report)
+        Ok(Session::open(self, policy, parameters)
+            .await?
+            .pass()
+            .await?
+            .report)
     }
 }
 
@@ -102,8 +110,10 @@ impl<'p> Session<'p> {
         parameters: &Parameters,
     ) -> Result<Self, EngineError> {
         let providers = open_cluster(engine, policy).await;
-        let (ledger, cluster) =
-            futures::join!(Ledger::load(engine.state.as_ref(), &policy.id), engine.state.cluster());
+        let (ledger, cluster) = futures::join!(
+            Ledger::load(engine.state.as_ref(), &policy.id),
+            engine.state.cluster()
+        );
         Ok(Self {
             engine,
             policy,
@@ -129,8 +139,14 @@ impl<'p> Session<'p> {
     /// One pass: facts, graph, observe, diff, preview, plan, report.
     pub(crate) async fn pass(&mut self) -> Result<Pass, EngineError> {
         let evaluator = self.engine.evaluator();
-        let facts =
-            facts::resolve(self.policy, &self.parameters, evaluator, &mut self.providers, &mut self.snapshot).await;
+        let facts = facts::resolve(
+            self.policy,
+            &self.parameters,
+            evaluator,
+            &mut self.providers,
+            &mut self.snapshot,
+        )
+        .await;
         self.fact_keys = facts.keys.clone();
         let unmet = self.unmet(&facts, evaluator);
         if !unmet.is_empty() {
@@ -177,11 +193,21 @@ impl<'p> Session<'p> {
                 let searches: Vec<_> = graph
                     .searches()
                     .into_iter()
-                    .map(|(address, provider, search)| (address.clone(), provider.clone(), search.query.clone()))
+                    .map(|(address, provider, search)| {
+                        (address.clone(), provider.clone(), search.query.clone())
+                    })
                     .collect();
-                (types(&graph), graph.providers.clone(), searches, graph.wanted(&input))
+                (
+                    types(&graph),
+                    graph.providers.clone(),
+                    searches,
+                    graph.wanted(&input),
+                )
             };
-            let apis: Vec<ApiType> = apis.into_iter().filter(|api| !self.served.contains_key(api)).collect();
+            let apis: Vec<ApiType> = apis
+                .into_iter()
+                .filter(|api| !self.served.contains_key(api))
+                .collect();
             if !apis.is_empty() && self.ask_served(&apis).await {
                 continue;
             }
@@ -202,14 +228,14 @@ impl<'p> Session<'p> {
             }));
             let missing = self.snapshot.missing(&wanted);
             let (found, ()) = futures::join!(finds, observe(&mut self.snapshot, &missing, &open));
-            let searched = found.len().saturating_add(failures.len());
+            let searches_made = found.len().saturating_add(failures.len());
             for (address, result) in found {
                 self.snapshot.keep_search(address, result);
             }
             for (address, error) in failures {
                 self.snapshot.keep_search(address, Err(error));
             }
-            if missing.is_empty() && searched == 0 {
+            if missing.is_empty() && searches_made == 0 {
                 return;
             }
         }
@@ -217,13 +243,19 @@ impl<'p> Session<'p> {
 
     /// Asks the cluster about types; whether it answered.
     async fn ask_served(&mut self, apis: &[ApiType]) -> bool {
-        let Some(cluster) = self.providers.open().get(&ProviderName::from(objects::PROVIDER)).cloned() else {
+        let Some(cluster) = self
+            .providers
+            .open()
+            .get(&ProviderName::from(objects::PROVIDER))
+            .cloned()
+        else {
             return false;
         };
         match cluster.served(apis, false).await {
             Ok(served) => {
                 for api in apis {
-                    self.served.insert(api.clone(), served.get(api).copied().unwrap_or(Served::No));
+                    self.served
+                        .insert(api.clone(), served.get(api).copied().unwrap_or(Served::No));
                 }
                 true
             }
@@ -247,26 +279,45 @@ impl<'p> Session<'p> {
         let mut unmet: Vec<Unmet> = facts
             .unmet
             .iter()
-            .map(|(message, place)| Unmet { message: message.clone(), place: place.clone() })
+            .map(|(message, place)| Unmet {
+                message: message.clone(),
+                place: place.clone(),
+            })
             .collect();
-        let roots = crate::variables::roots(self.policy, &self.parameters, facts, &BTreeMap::new(), evaluator);
+        let roots =
+            crate::variables::roots(self.policy, &self.parameters, facts, &BTreeMap::new(), evaluator);
         for gate in &self.policy.require {
-            let message = || evaluator.text(&gate.message, &roots).unwrap_or_else(|_| gate.message.source.clone());
+            let message = || {
+                evaluator
+                    .text(&gate.message, &roots)
+                    .unwrap_or_else(|_| gate.message.source.clone())
+            };
             let message = match evaluator.condition(&gate.that, &roots) {
                 Ok(true) => continue,
                 Ok(false) => message(),
                 Err(no) => format!("{} ({})", message(), no.sentence()),
             };
-            unmet.push(Unmet { message, place: gate.place.clone() });
+            unmet.push(Unmet {
+                message,
+                place: gate.place.clone(),
+            });
         }
         unmet
     }
 
     fn stopped(&self, unmet: Vec<Unmet>, facts: &Facts) -> Pass {
-        let plan = Plan { resources: Vec::new(), mints: Vec::new() };
+        let plan = Plan {
+            resources: Vec::new(),
+            mints: Vec::new(),
+        };
         let mut report = report::build(&self.policy.id, Vec::new(), &plan, Vec::new());
         report.unmet = unmet;
-        Pass { report, plan, open_facts: facts.values.keys().cloned().collect(), unready: Vec::new() }
+        Pass {
+            report,
+            plan,
+            open_facts: facts.values.keys().cloned().collect(),
+            unready: Vec::new(),
+        }
     }
 
     fn judge(
@@ -279,6 +330,7 @@ impl<'p> Session<'p> {
     ) -> Result<Pass, EngineError> {
         let blocked = self.blocked();
         let plan = plan::build(&plan::Input {
+            policy: &self.policy.id,
             graph,
             snapshot: &self.snapshot,
             comparisons,
@@ -296,17 +348,29 @@ impl<'p> Session<'p> {
         })?;
         let checks = self.checks(graph, evaluator);
         let report = report::build(&self.policy.id, subject(graph), &plan, checks);
-        let open_facts = graph.resources.iter().filter_map(|resource| open_fact(&resource.state)).collect();
+        let open_facts = graph
+            .resources
+            .iter()
+            .filter_map(|resource| open_fact(&resource.state))
+            .collect();
         let unready = plan
             .resources
             .iter()
             .filter(|resource| resource.phase == Phase::Settling)
             .filter_map(|resource| {
                 let facets = graph.get(&resource.address)?.wanted.clone();
-                Some(Wanted { key: graph.get(&resource.address)?.key.clone()?, facets })
+                Some(Wanted {
+                    key: graph.get(&resource.address)?.key.clone()?,
+                    facets,
+                })
             })
             .collect();
-        Ok(Pass { report, plan, open_facts, unready })
+        Ok(Pass {
+            report,
+            plan,
+            open_facts,
+            unready,
+        })
     }
 
     /// Why nothing at all may be written, if so.
@@ -328,10 +392,14 @@ impl<'p> Session<'p> {
         for resource in &graph.resources {
             let Some(variant) = resource.variant else { continue };
             let observed = resource.key.as_ref().and_then(|key| self.snapshot.get(key));
-            let observed = observed.and_then(|result| result.as_ref().ok()).and_then(|found| found.present());
+            let observed = observed
+                .and_then(|result| result.as_ref().ok())
+                .and_then(|found| found.present());
             match (observed, &resource.kind) {
                 (Some(observed), Some(kind)) => {
-                    let roots = resource.roots.with("self", to_expression(&kind.document(observed)));
+                    let roots = resource
+                        .roots
+                        .with("self", to_expression(&kind.document(observed)));
                     results.extend(checks::run(&resource.address, &variant.checks, &roots, evaluator));
                 }
                 _ => results.extend(checks::skip(&resource.address, &variant.checks)),
@@ -360,9 +428,13 @@ pub(crate) async fn open_cluster(engine: &Engine, policy: &ValidPolicy) -> Provi
 
 /// The fact that a resource waits for, if it waits for one.
 fn open_fact(state: &State) -> Option<String> {
-    let State::Open(NoAnswer::Missing { path, .. }) = state else { return None };
+    let State::Open(NoAnswer::Missing { path, .. }) = state else {
+        return None;
+    };
     let mut parts = path.split(['.', '[', '?']).filter(|part| !part.is_empty());
-    (parts.next() == Some("facts")).then(|| parts.next().map(str::to_owned)).flatten()
+    (parts.next() == Some("facts"))
+        .then(|| parts.next().map(str::to_owned))
+        .flatten()
 }
 
 fn types(graph: &ResourceGraph<'_>) -> BTreeSet<ApiType> {
@@ -396,7 +468,11 @@ fn subject(graph: &ResourceGraph<'_>) -> Vec<String> {
 pub fn manager(policy: &PolicyId) -> String {
     let name = format!("holdfast:{policy}");
     // The API server takes 128 characters.
-    if name.len() <= 128 { name } else { format!("holdfast:{}", short_hash(&name)) }
+    if name.len() <= 128 {
+        name
+    } else {
+        format!("holdfast:{}", short_hash(&name))
+    }
 }
 
 /// By what a policy's things are marked: text that fits a label.
@@ -408,7 +484,7 @@ pub fn mark(policy: &PolicyId) -> String {
 
 fn short_hash(text: &str) -> String {
     use sha2::{Digest, Sha256};
-    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    crate::digest::hex(&Sha256::digest(text.as_bytes()), 16)
 }
 
 /// The time, to the second: a stamp needs no more, and clusters keep no more.

@@ -50,17 +50,23 @@ pub fn diff(graph: &ResourceGraph<'_>, snapshot: &Snapshot, manager: &str) -> Co
         .filter(|resource| resource.state == State::Active && resource.verb() == Verb::Ensure)
         .filter_map(|resource| {
             let key = resource.key.as_ref()?;
-            let Some(Ok(Observation::Present(observed))) = snapshot.get(key) else { return None };
+            let Some(Ok(Observation::Present(observed))) = snapshot.get(key) else {
+                return None;
+            };
             Some((resource.address.clone(), compare(resource, observed, manager)))
         })
         .collect()
 }
 
 fn compare(resource: &Resource<'_>, observed: &Observed, manager: &str) -> BTreeMap<Facet, FacetComparison> {
-    let Some(kind) = &resource.kind else { return BTreeMap::new() };
+    let Some(kind) = &resource.kind else {
+        return BTreeMap::new();
+    };
     let mut found = BTreeMap::new();
     let absent = match resource.variant {
-        Some(variant) if !variant.absent.is_empty() => places(kind, &variant.absent, &kind.document(observed)),
+        Some(variant) if !variant.absent.is_empty() => {
+            places(kind, &variant.absent, &kind.document(observed))
+        }
         _ => BTreeMap::new(),
     };
     for (facet, desired) in &resource.facets {
@@ -76,7 +82,10 @@ fn compare(resource: &Resource<'_>, observed: &Observed, manager: &str) -> BTree
         // A stamp is no reason to write: until something else differs, what is there is left as observed.
         resting.initial.extend(stamps.iter().cloned());
         let mut differences = kind.compare(facet, &resting, Some(observed), manager);
-        if differences.iter().all(|difference| stamps.contains(&difference.path)) {
+        if differences
+            .iter()
+            .all(|difference| stamps.contains(&difference.path))
+        {
             found.insert(facet.clone(), FacetComparison::Equal);
             continue;
         }
@@ -85,7 +94,11 @@ fn compare(resource: &Resource<'_>, observed: &Observed, manager: &str) -> BTree
             differences = kind.compare(facet, desired, Some(observed), manager);
         }
         let differing = Differing {
-            fidelity: if unknown { Fidelity::Unknown } else { Fidelity::SchemaChecked },
+            fidelity: if unknown {
+                Fidelity::Unknown
+            } else {
+                Fidelity::SchemaChecked
+            },
             differences,
             write: set(facet, desired, observed, manager),
             conflicts: Vec::new(),

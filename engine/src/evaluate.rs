@@ -40,14 +40,20 @@ impl NoAnswer {
     /// A fault at `place`.
     #[must_use]
     pub fn fault(message: impl Into<String>, place: &Place) -> Self {
-        Self::Fault { message: message.into(), place: place.clone() }
+        Self::Fault {
+            message: message.into(),
+            place: place.clone(),
+        }
     }
 
     /// One sentence for a person.
     #[must_use]
     pub fn sentence(&self) -> String {
         match self {
-            Self::Waits(what) => format!("waits for {}", what.iter().cloned().collect::<Vec<_>>().join(", ")),
+            Self::Waits(what) => format!(
+                "waits for {}",
+                what.iter().cloned().collect::<Vec<_>>().join(", ")
+            ),
             Self::Missing { path, .. } => format!("waits for {path}, which isn't there"),
             Self::Unreadable { message, .. } => message.clone(),
             Self::Fault { message, place } => format!("{message} ({place})"),
@@ -72,7 +78,10 @@ impl Evaluator<'_> {
             Value::Unknown(unknown) => Err(NoAnswer::Waits(unknown.waits_for.iter().cloned().collect())),
             Value::Optional(None) | Value::Omit => {
                 let path = expression.program.source().to_owned();
-                Err(NoAnswer::Missing { path, place: expression.place.clone() })
+                Err(NoAnswer::Missing {
+                    path,
+                    place: expression.place.clone(),
+                })
             }
             Value::Optional(Some(value)) => Ok(*value),
             value => Ok(value),
@@ -81,7 +90,10 @@ impl Evaluator<'_> {
 
     /// Whether a condition holds.
     pub fn condition(&self, expression: &Expression, roots: &Roots) -> Result<bool, NoAnswer> {
-        match expression.holds(roots, &mut Budget::default(), &self.context).map_err(|error| no_answer(&error))? {
+        match expression
+            .holds(roots, &mut Budget::default(), &self.context)
+            .map_err(|error| no_answer(&error))?
+        {
             Truth::Yes => Ok(true),
             Truth::No => Ok(false),
             Truth::Unknown(unknown) => Err(NoAnswer::Waits(unknown.waits_for)),
@@ -90,7 +102,9 @@ impl Evaluator<'_> {
 
     /// The value of a template; none where it is left out.
     pub fn template(&self, template: &Template, roots: &Roots) -> Result<Option<contract::Value>, NoAnswer> {
-        template.evaluate(roots, &mut Budget::default(), &self.context).map_err(|error| no_answer(&error))
+        template
+            .evaluate(roots, &mut Budget::default(), &self.context)
+            .map_err(|error| no_answer(&error))
     }
 
     /// The text of a template that must be one.
@@ -98,17 +112,25 @@ impl Evaluator<'_> {
         match self.template(template, roots)? {
             Some(contract::Value::String(text)) => Ok(text),
             Some(contract::Value::Unknown(unknown)) => Err(NoAnswer::Waits(unknown.waits_for)),
-            Some(contract::Value::Sensitive(_)) => {
-                Err(NoAnswer::fault("a sensitive value can't stand here", &template.place))
-            }
-            Some(_) => Err(NoAnswer::fault("this must be text; use string(…)", &template.place)),
-            None => Err(NoAnswer::Missing { path: template.source.clone(), place: template.place.clone() }),
+            Some(contract::Value::Sensitive(_)) => Err(NoAnswer::fault(
+                "a sensitive value can't stand here",
+                &template.place,
+            )),
+            Some(_) => Err(NoAnswer::fault(
+                "this must be text; use string(…)",
+                &template.place,
+            )),
+            None => Err(NoAnswer::Missing {
+                path: template.source.clone(),
+                place: template.place.clone(),
+            }),
         }
     }
 
     /// The document of a tree, with the places that its parts come from; none where it is left out.
     pub fn tree(&self, tree: &Tree, roots: &Roots) -> Result<Option<Evaluated>, NoAnswer> {
-        tree.evaluate(roots, &mut Budget::default(), &self.context).map_err(|error| no_answer(&error))
+        tree.evaluate(roots, &mut Budget::default(), &self.context)
+            .map_err(|error| no_answer(&error))
     }
 
     /// The documents of a tree: one, none, or one for each item of a `$forEach` at its root.
@@ -125,7 +147,10 @@ fn no_answer(error: &EvaluationError) -> NoAnswer {
     let place = error.place.clone();
     let message = error.error.message.clone();
     match &error.error.kind {
-        ErrorKind::Missing { path } => NoAnswer::Missing { path: path.clone(), place },
+        ErrorKind::Missing { path } => NoAnswer::Missing {
+            path: path.clone(),
+            place,
+        },
         ErrorKind::Unreadable => NoAnswer::Unreadable { message, place },
         _ => NoAnswer::Fault { message, place },
     }

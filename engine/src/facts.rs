@@ -5,18 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use holdfast_contract as contract;
 use holdfast_contract::{
-    ApiType, Found, Kind, Locator, NotLocated, Observation, ProviderError, ProviderName, Query, ResourceKey, Served,
-    Wanted,
+    ApiType, Found, Observation, ProviderError, ProviderName, Query, ResourceKey, Wanted,
 };
 use holdfast_expression::{ErrorKind, MapKey, Value};
-use holdfast_policy::{Fact, FactSource, Place, ProviderReference, ValidPolicy, to_expression};
+use holdfast_policy::{Fact, FactSource, Place, ValidPolicy, to_expression};
 
 use crate::evaluate::{Evaluator, NoAnswer};
-use crate::objects;
 use crate::observe::{Snapshot, observe};
-use crate::providers::{self, Providers};
+use crate::providers::Providers;
 use crate::scope::{Roots, failed, missing, unreadable};
 use crate::variables;
+
+mod read;
+
+use read::{Read, Reader};
 
 /// All facts, as expressions see them.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +36,11 @@ impl Facts {
     /// As the root `facts`.
     #[must_use]
     pub fn root(&self) -> Value {
-        Value::map(self.values.iter().map(|(name, value)| (MapKey::from(name.as_str()), value.clone())))
+        Value::map(
+            self.values
+                .iter()
+                .map(|(name, value)| (MapKey::from(name.as_str()), value.clone())),
+        )
     }
 }
 
@@ -47,11 +53,18 @@ pub async fn resolve(
     snapshot: &mut Snapshot,
 ) -> Facts {
     let mut facts = Facts::default();
-    let mut left: BTreeMap<&str, &Fact> = policy.facts.iter().map(|(name, fact)| (name.as_str(), fact)).collect();
+    let mut left: BTreeMap<&str, &Fact> = policy
+        .facts
+        .iter()
+        .map(|(name, fact)| (name.as_str(), fact))
+        .collect();
     while !left.is_empty() {
         let roots = variables::roots(policy, parameters, &facts, &BTreeMap::new(), evaluator);
-        let ready: Vec<&Fact> =
-            left.values().filter(|fact| fact.after.iter().all(|name| !left.contains_key(name.as_str()))).copied().collect();
+        let ready: Vec<&Fact> = left
+            .values()
+            .filter(|fact| fact.after.iter().all(|name| !left.contains_key(name.as_str())))
+            .copied()
+            .collect();
         if ready.is_empty() {
             // Validation refuses facts that need each other; this is the guard behind it.
             break;
@@ -66,7 +79,7 @@ pub async fn resolve(
 
 async fn round(
     policy: &ValidPolicy,
-    ready: &[&Fact],
+    round: &[&Fact],
     roots: &Roots,
     evaluator: Evaluator<'_>,
     providers: &mut Providers,
@@ -74,10 +87,19 @@ async fn round(
     facts: &mut Facts,
 ) {
     let mut reads: Vec<(&Fact, Read)> = Vec::new();
-    let apis: BTreeSet<ApiType> = ready.iter().filter_map(|fact| api_of(&fact.source)).collect();
-    let served = served(providers, &apis).await;
-    for fact in ready {
-        match plan_read(policy, fact, roots, evaluator, providers, &served).await {
+    let apis: BTreeSet<ApiType> = round
+        .iter()
+        .filter_map(|fact| read::api_of(&fact.source))
+        .collect();
+    let served = read::served(providers, &apis).await;
+    let reader = Reader {
+        policy,
+        roots,
+        evaluator,
+        served: &served,
+    };
+    for fact in round {
+        match reader.read(fact, providers).await {
             Ok(read) => reads.push((fact, read)),
             Err(error) => fail(facts, fact, &error),
         }
@@ -92,7 +114,9 @@ async fn round(
     let queries: Vec<(&Fact, &ProviderName, &Query)> = reads
         .iter()
         .filter_map(|(fact, read)| match read {
-            Read::List(provider, query) if snapshot.list(&fact.name).is_none() => Some((*fact, provider, query)),
+            Read::List(provider, query) if snapshot.list(&fact.name).is_none() => {
+                Some((*fact, provider, query))
+            }
             _ => None,
         })
         .collect();
@@ -128,7 +152,9 @@ async fn round(
                     facts.values.insert(fact.name.clone(), Value::list(items));
                 }
                 Some(Err(ProviderError::NotServed { .. })) | None => {
-                    facts.values.insert(fact.name.clone(), Value::list(Vec::<Value>::new()));
+                    facts
+                        .values
+                        .insert(fact.name.clone(), Value::list(Vec::<Value>::new()));
                 }
                 Some(Err(error)) => {
                     let value = unreadable(&format!("fact `{}`", fact.name), error);
@@ -136,141 +162,6 @@ async fn round(
                 }
             },
         }
-    }
-}
-
-/// What has to be read for a fact.
-enum Read {
-    Object(Wanted),
-    List(ProviderName, Query),
-    Value(Value),
-    Nothing,
-}
-
-fn api_of(source: &FactSource) -> Option<ApiType> {
-    match source {
-        FactSource::Object { api, .. } | FactSource::Objects { api, .. } | FactSource::Api { api } => Some(api.clone()),
-        FactSource::Resources { .. } => None,
-    }
-}
-
-async fn served(
-    providers: &Providers,
-    apis: &BTreeSet<ApiType>,
-) -> Result<BTreeMap<ApiType, Served>, ProviderError> {
-    let apis: Vec<ApiType> = apis.iter().cloned().collect();
-    match providers.open().get(&ProviderName::from(objects::PROVIDER)) {
-        Some(provider) if !apis.is_empty() => provider.served(&apis, false).await,
-        _ => Ok(BTreeMap::new()),
-    }
-}
-
-async fn plan_read(
-    policy: &ValidPolicy,
-    fact: &Fact,
-    roots: &Roots,
-    evaluator: Evaluator<'_>,
-    providers: &mut Providers,
-    served: &Result<BTreeMap<ApiType, Served>, ProviderError>,
-) -> Result<Read, NoAnswer> {
-    let known = |api: &ApiType| match served {
-        Ok(served) => Ok(served.get(api).copied().unwrap_or(Served::No)),
-        Err(error) => Err(NoAnswer::Unreadable { message: error.to_string(), place: fact.place.clone() }),
-    };
-    match &fact.source {
-        FactSource::Api { api } => Ok(Read::Value(Value::Bool(known(api)? != Served::No))),
-        FactSource::Object { api, namespace, name, provider } => {
-            let scope = known(api)?;
-            if scope == Served::No {
-                return Ok(Read::Nothing);
-            }
-            open(policy, fact, provider.as_ref(), objects::PROVIDER, evaluator, roots, providers).await?;
-            let mut metadata = contract::Value::map();
-            if let Some(entries) = metadata.as_map_mut() {
-                entries.insert("name".to_owned(), evaluator.text(name, roots)?.into());
-                if let Some(namespace) = namespace {
-                    entries.insert("namespace".to_owned(), evaluator.text(namespace, roots)?.into());
-                }
-            }
-            let desired: contract::Value = [
-                ("apiVersion", contract::Value::from(api.api_version.as_str())),
-                ("kind", contract::Value::from(api.kind.as_str())),
-                ("metadata", metadata),
-            ]
-            .into_iter()
-            .collect();
-            let kind = object_kind(providers, fact)?;
-            let served = BTreeMap::from([(api.clone(), scope)]);
-            let provider = ProviderName::from(objects::PROVIDER);
-            let locator =
-                Locator { provider: &provider, name: None, region: None, desired: &desired, served: &served };
-            let key = kind.locate(&locator).map_err(|error| match error {
-                NotLocated::Unknown(unknown) => NoAnswer::Waits(unknown.waits_for),
-                NotLocated::Invalid(message) => NoAnswer::fault(message, &fact.place),
-            })?;
-            Ok(Read::Object(Wanted { key, facets: kind.facets().iter().cloned().collect() }))
-        }
-        FactSource::Objects { api, namespace, selector, provider } => {
-            if known(api)? == Served::No {
-                return Ok(Read::Value(Value::list(Vec::<Value>::new())));
-            }
-            let name = open(policy, fact, provider.as_ref(), objects::PROVIDER, evaluator, roots, providers).await?;
-            let text = |template: &Option<_>| match template {
-                Some(template) => evaluator.text(template, roots).map(Some),
-                None => Ok(None),
-            };
-            let query = Query {
-                kind: objects::kind(),
-                api: Some(api.clone()),
-                namespace: text(namespace)?,
-                selector: text(selector)?,
-                name_prefix: None,
-                read: BTreeSet::new(),
-            };
-            Ok(Read::List(name, query))
-        }
-        FactSource::Resources { kind, name_prefix, provider } => {
-            let provider_type = providers.registry().kind(kind).map(|(_, provider_type)| provider_type);
-            let provider_type = provider_type.ok_or_else(|| {
-                NoAnswer::fault(format!("{kind} comes with its provider, which isn't there yet"), &fact.place)
-            })?;
-            let name = open(policy, fact, provider.as_ref(), provider_type, evaluator, roots, providers).await?;
-            let name_prefix = match name_prefix {
-                Some(template) => Some(evaluator.text(template, roots)?),
-                None => None,
-            };
-            let query = Query {
-                kind: kind.clone(),
-                api: None,
-                namespace: None,
-                selector: None,
-                name_prefix,
-                read: fact.read.clone(),
-            };
-            Ok(Read::List(name, query))
-        }
-    }
-}
-
-fn object_kind(providers: &Providers, fact: &Fact) -> Result<std::sync::Arc<dyn Kind>, NoAnswer> {
-    let kind = providers.registry().kind(&objects::kind()).map(|(kind, _)| kind);
-    kind.ok_or_else(|| NoAnswer::fault("there is no provider for objects", &fact.place))
-}
-
-async fn open(
-    policy: &ValidPolicy,
-    fact: &Fact,
-    reference: Option<&ProviderReference>,
-    provider_type: &str,
-    evaluator: Evaluator<'_>,
-    roots: &Roots,
-    providers: &mut Providers,
-) -> Result<ProviderName, NoAnswer> {
-    let settings = providers::settings(policy, reference, provider_type, evaluator, roots)?;
-    providers.require(&settings).await;
-    match providers.failure(&settings.name) {
-        Some(error) => Err(NoAnswer::Unreadable { message: error.to_string(), place: fact.place.clone() }),
-        None => Ok(settings.name),
     }
 }
 
@@ -285,7 +176,9 @@ fn fail(facts: &mut Facts, fact: &Fact, error: &NoAnswer) {
         NoAnswer::Waits(what) => Value::unknown(what.iter().cloned()),
         NoAnswer::Unreadable { message, .. } => unreadable(&format!("fact `{}`", fact.name), message),
         NoAnswer::Fault { message, .. } => {
-            facts.unmet.push((format!("fact `{}`: {message}", fact.name), fact.place.clone()));
+            facts
+                .unmet
+                .push((format!("fact `{}`: {message}", fact.name), fact.place.clone()));
             failed(ErrorKind::Argument, message.clone())
         }
     };
@@ -300,14 +193,21 @@ fn absent(facts: &mut Facts, fact: &Fact) {
         FactSource::Object { api, name, .. } => format!("{api} {}", name.source),
         _ => "it".to_owned(),
     };
-    facts.unmet.push((format!("fact `{}`: {what} isn't there", fact.name), fact.place.clone()));
-    facts.values.insert(fact.name.clone(), missing(&format!("facts.{}", fact.name)));
+    facts.unmet.push((
+        format!("fact `{}`: {what} isn't there", fact.name),
+        fact.place.clone(),
+    ));
+    facts
+        .values
+        .insert(fact.name.clone(), missing(&format!("facts.{}", fact.name)));
 }
 
 fn object(facts: &mut Facts, fact: &Fact, wanted: &Wanted, snapshot: &Snapshot, providers: &Providers) {
     let value = match snapshot.get(&wanted.key) {
         Some(Ok(Observation::Present(observed))) => {
-            let Some((kind, _)) = providers.registry().kind(&wanted.key.kind) else { return };
+            let Some((kind, _)) = providers.registry().kind(&wanted.key.kind) else {
+                return;
+            };
             picked(fact, &kind.fact(observed))
         }
         Some(Ok(Observation::Absent) | Err(ProviderError::NotServed { .. })) => return absent(facts, fact),
@@ -318,7 +218,11 @@ fn object(facts: &mut Facts, fact: &Fact, wanted: &Wanted, snapshot: &Snapshot, 
 }
 
 fn item(fact: &Fact, found: &Found, providers: &Providers, query: &Query) -> Value {
-    let Found { key: _, document, unreadable: parts } = found;
+    let Found {
+        key: _,
+        document,
+        unreadable: parts,
+    } = found;
     let document = document.clone();
     let document = match providers.registry().kind(&query.kind) {
         Some((kind, _)) => kind.found_fact(document),

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use holdfast_contract::{ApiType, Desired, Facet, Kind, Path, ProviderName, Registry, ResourceKey, Segment, Served};
+use holdfast_contract::{
+    ApiType, Desired, Facet, Kind, Path, ProviderName, Registry, ResourceKey, Segment, Served,
+};
 use holdfast_expression::Value;
 use holdfast_policy::{Check, Evaluated, Mode, Place, Rule, ValidPolicy, Variant, Verb};
 
@@ -21,11 +23,12 @@ use crate::scope::Roots;
 use crate::variables;
 
 mod attributes;
+mod documents;
 mod instance;
 mod naming;
 mod order;
 
-pub(crate) use instance::places;
+pub(crate) use documents::places;
 pub use naming::{Naming, Search};
 
 /// All that a graph is built from. The same input gives the same graph.
@@ -183,7 +186,10 @@ pub fn build<'p>(input: &Input<'p>) -> ResourceGraph<'p> {
 }
 
 fn names<'g>(graph: &'g ResourceGraph<'_>) -> impl Iterator<Item = (&'g Option<ResourceKey>, &'g Naming)> {
-    graph.resources.iter().map(|resource| (&resource.key, &resource.naming))
+    graph
+        .resources
+        .iter()
+        .map(|resource| (&resource.key, &resource.naming))
 }
 
 fn round<'p>(
@@ -192,7 +198,13 @@ fn round<'p>(
     served: &BTreeMap<ApiType, Served>,
     previous: Option<&ResourceGraph<'p>>,
 ) -> ResourceGraph<'p> {
-    let roots = variables::roots(input.policy, input.parameters, input.facts, rules, input.evaluator);
+    let roots = variables::roots(
+        input.policy,
+        input.parameters,
+        input.facts,
+        rules,
+        input.evaluator,
+    );
     let mut graph = ResourceGraph {
         resources: Vec::new(),
         checks: Vec::new(),
@@ -201,7 +213,13 @@ fn round<'p>(
         roots: roots.clone(),
     };
     for rule in input.policy.rules.values() {
-        let builder = instance::Builder { input, rule, roots: &roots, served, previous };
+        let builder = instance::Builder {
+            input,
+            rule,
+            roots: &roots,
+            served,
+            previous,
+        };
         builder.build(&mut graph);
     }
     graph
@@ -211,11 +229,15 @@ fn round<'p>(
 fn types(input: &Input<'_>, graph: &ResourceGraph<'_>) -> BTreeMap<ApiType, Served> {
     let mut types = input.served.clone();
     for resource in &graph.resources {
-        let (Some(kind), Some(key)) = (&resource.kind, &resource.key) else { continue };
+        let (Some(kind), Some(key)) = (&resource.kind, &resource.key) else {
+            continue;
+        };
         if resource.verb() != Verb::Ensure {
             continue;
         }
-        let Some(desired) = resource.facets.get(kind.root_facet()) else { continue };
+        let Some(desired) = resource.facets.get(kind.root_facet()) else {
+            continue;
+        };
         for (api, scope) in kind.defines(key, &desired.value) {
             let entry = types.entry(api).or_insert(Served::No);
             if *entry == Served::No {
@@ -238,20 +260,27 @@ impl ResourceGraph<'_> {
                 if is_unserved(resource, input.served) {
                     return None;
                 }
-                Some(holdfast_contract::Wanted { key, facets: resource.wanted.clone() })
+                Some(holdfast_contract::Wanted {
+                    key,
+                    facets: resource.wanted.clone(),
+                })
             })
             .collect()
     }
 
     /// The resources of `rule`.
     pub fn of_rule<'g>(&'g self, rule: &'g str) -> impl Iterator<Item = &'g Resource<'g>> {
-        self.resources.iter().filter(move |resource| resource.address.rule == rule)
+        self.resources
+            .iter()
+            .filter(move |resource| resource.address.rule == rule)
     }
 
     /// The resource at `address`.
     #[must_use]
     pub fn get(&self, address: &Address) -> Option<&Resource<'_>> {
-        self.resources.iter().find(|resource| resource.address == *address)
+        self.resources
+            .iter()
+            .find(|resource| resource.address == *address)
     }
 
     /// The searches that have to be made before names can be told, with the provider of each.

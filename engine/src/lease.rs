@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::apply::Stop;
 
 /// How long a lease is ours without a renewal.
-const DURATION: Duration = Duration::from_secs(60);
+const DURATION: Duration = Duration::from_mins(1);
 /// How often it is renewed: three renewals may fail before it ends.
 const RENEW_EVERY: Duration = Duration::from_secs(15);
 /// Without a renewal for so long, no further call begins: what remains of the lease is the longest a call may take.
@@ -51,10 +51,25 @@ impl Lease {
     ) -> Result<Self, LeaseError> {
         match store.acquire(policy, holder, DURATION).await? {
             Held::Ours => {}
-            Held::Theirs { holder, remaining } => return Err(LeaseError::Held { holder: holder.0, remaining }),
+            Held::Theirs { holder, remaining } => {
+                return Err(LeaseError::Held {
+                    holder: holder.0,
+                    remaining,
+                });
+            }
         }
-        let renewal = tokio::spawn(renew(Arc::clone(store), policy.clone(), holder.clone(), stop.clone()));
-        Ok(Self { store: Arc::clone(store), policy: policy.clone(), holder: holder.clone(), renewal })
+        let renewal = tokio::spawn(renew(
+            Arc::clone(store),
+            policy.clone(),
+            holder.clone(),
+            stop.clone(),
+        ));
+        Ok(Self {
+            store: Arc::clone(store),
+            policy: policy.clone(),
+            holder: holder.clone(),
+            renewal,
+        })
     }
 
     /// Gives it back. Where that fails it ends by itself.

@@ -59,14 +59,28 @@ pub struct Ledger {
 impl Ledger {
     /// Reads the ledger of `policy`; one that isn't there is empty.
     pub async fn load(store: &dyn StateStore, policy: &PolicyId) -> Result<Self, LedgerError> {
-        let Some(stored) = store.load(policy).await? else { return Ok(Self::default()) };
-        let unreadable = |message: String| LedgerError::Unreadable { place: store.place(policy), message };
-        let text = stored.entries.get(ENTRY).ok_or_else(|| unreadable(format!("it has no entry {ENTRY}")))?;
+        let Some(stored) = store.load(policy).await? else {
+            return Ok(Self::default());
+        };
+        let unreadable = |message: String| LedgerError::Unreadable {
+            place: store.place(policy),
+            message,
+        };
+        let text = stored
+            .entries
+            .get(ENTRY)
+            .ok_or_else(|| unreadable(format!("it has no entry {ENTRY}")))?;
         let document: Document = serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))?;
         if document.format != FORMAT {
-            return Err(unreadable(format!("its format is {}, this version's is {FORMAT}", document.format)));
+            return Err(unreadable(format!(
+                "its format is {}, this version's is {FORMAT}",
+                document.format
+            )));
         }
-        Ok(Self { document: document.clone(), stored: Some((document, stored.version)) })
+        Ok(Self {
+            document: document.clone(),
+            stored: Some((document, stored.version)),
+        })
     }
 
     /// Writes what was added, if anything was. After a conflict nothing was written: load it again.

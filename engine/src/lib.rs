@@ -32,6 +32,7 @@ pub mod checks;
 pub mod converge;
 pub mod cycle;
 pub mod diff;
+mod digest;
 pub mod evaluate;
 pub mod facts;
 pub mod graph;

@@ -29,7 +29,7 @@ pub fn secret() -> ApiType {
     ApiType::new("v1", "Secret")
 }
 
-/// The type of ConfigMaps.
+/// The type of a `ConfigMap`.
 #[must_use]
 pub fn config_map() -> ApiType {
     ApiType::new("v1", "ConfigMap")
@@ -51,7 +51,9 @@ pub fn key(api: &ApiType, namespace: Option<&str>, name: &str) -> ResourceKey {
 /// The entries of a Secret's `data` that are text, decoded.
 #[must_use]
 pub fn secret_texts(data: &Value) -> BTreeMap<String, String> {
-    let Some(entries) = data.exposed().as_map() else { return BTreeMap::new() };
+    let Some(entries) = data.exposed().as_map() else {
+        return BTreeMap::new();
+    };
     entries
         .iter()
         .filter_map(|(key, value)| {
@@ -61,17 +63,25 @@ pub fn secret_texts(data: &Value) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The entries of a ConfigMap's `data`.
+/// The entries of the `data` of a `ConfigMap`.
 #[must_use]
 pub fn texts(data: &Value) -> BTreeMap<String, String> {
     let entries = data.as_map().into_iter().flatten();
-    entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+    entries
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect()
 }
 
 /// How an object of several in one rule is told from the others: `Kind/name`, with its namespace if it names one.
 #[must_use]
 pub fn label(document: &Value) -> String {
-    let text = |keys: &[&str]| document.at(keys).and_then(Value::as_str).unwrap_or("?").to_owned();
+    let text = |keys: &[&str]| {
+        document
+            .at(keys)
+            .and_then(Value::as_str)
+            .unwrap_or("?")
+            .to_owned()
+    };
     format!("{}/{}", text(&["kind"]), text(&["metadata", "name"]))
 }
 
@@ -85,7 +95,10 @@ pub fn what(document: &Value) -> Option<String> {
 
 /// Makes the document say the namespace that its key says: a default one goes where the type has none.
 pub fn place(document: &mut Value, key: &ResourceKey) {
-    let Some(Value::Map(metadata)) = document.as_map_mut().and_then(|entries| entries.get_mut("metadata")) else {
+    let Some(Value::Map(metadata)) = document
+        .as_map_mut()
+        .and_then(|entries| entries.get_mut("metadata"))
+    else {
         return;
     };
     match &key.namespace {

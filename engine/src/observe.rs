@@ -68,7 +68,9 @@ impl Snapshot {
     pub fn keep(&mut self, wanted: &Wanted, result: Result<Observation, ProviderError>) {
         let merged = match (self.observations.remove(&wanted.key), result) {
             // The same incarnation: facets that were read before and not now are still what is known of it.
-            (Some(Ok(Observation::Present(before))), Ok(Observation::Present(mut now))) if before.uid == now.uid => {
+            (Some(Ok(Observation::Present(before))), Ok(Observation::Present(mut now)))
+                if before.uid == now.uid =>
+            {
                 for (facet, state) in before.facets {
                     now.facets.entry(facet).or_insert(state);
                 }
@@ -77,7 +79,10 @@ impl Snapshot {
             (_, now) => now,
         };
         self.observations.insert(wanted.key.clone(), merged);
-        self.asked.entry(wanted.key.clone()).or_default().extend(wanted.facets.iter().cloned());
+        self.asked
+            .entry(wanted.key.clone())
+            .or_default()
+            .extend(wanted.facets.iter().cloned());
     }
 
     /// Forgets `facets` of `key`, because they were written; none: all of it.
@@ -98,12 +103,17 @@ impl Snapshot {
         wanted
             .iter()
             .filter_map(|wish| {
-                let Some(asked) = self.asked.get(&wish.key) else { return Some(wish.clone()) };
+                let Some(asked) = self.asked.get(&wish.key) else {
+                    return Some(wish.clone());
+                };
                 if !self.observations.contains_key(&wish.key) {
                     return Some(wish.clone());
                 }
                 let facets: BTreeSet<Facet> = wish.facets.difference(asked).cloned().collect();
-                (!facets.is_empty()).then(|| Wanted { key: wish.key.clone(), facets })
+                (!facets.is_empty()).then(|| Wanted {
+                    key: wish.key.clone(),
+                    facets,
+                })
             })
             .collect()
     }
@@ -118,7 +128,10 @@ pub async fn observe(
     let mut by_provider: BTreeMap<&ProviderName, Vec<Wanted>> = BTreeMap::new();
     let missing = snapshot.missing(wanted);
     for wish in &missing {
-        by_provider.entry(&wish.key.provider).or_default().push(wish.clone());
+        by_provider
+            .entry(&wish.key.provider)
+            .or_default()
+            .push(wish.clone());
     }
     let reads = by_provider.into_iter().filter_map(|(name, wishes)| {
         let provider = providers.get(name)?;

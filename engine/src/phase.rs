@@ -174,20 +174,76 @@ const APPLYING: &[Phase] = &[Phase::Applying];
 
 /// The whole state machine.
 pub const TABLE: &[Transition] = &[
-    Transition { from: AT_REST, event: Event::LeftOut, to: Phase::Skipped },
-    Transition { from: AT_REST, event: Event::Waits, to: Phase::Pending },
-    Transition { from: AT_REST, event: Event::ReadFailed, to: Phase::Unknown },
-    Transition { from: AT_REST, event: Event::FoundAbsent, to: Phase::Absent },
-    Transition { from: AT_REST, event: Event::FoundDifferent, to: Phase::Drifted },
-    Transition { from: AT_REST, event: Event::FoundUnready, to: Phase::Settling },
-    Transition { from: AT_REST, event: Event::FoundEqual, to: Phase::Converged },
-    Transition { from: AT_REST, event: Event::Refused, to: Phase::Blocked },
-    Transition { from: &[Phase::Drifted], event: Event::Fought, to: Phase::Contested },
-    Transition { from: TO_WRITE, event: Event::WriteStarted, to: Phase::Applying },
-    Transition { from: APPLYING, event: Event::WriteFinished, to: Phase::Settling },
-    Transition { from: APPLYING, event: Event::WriteFailed, to: Phase::Failed },
-    Transition { from: APPLYING, event: Event::WriteRefused, to: Phase::Blocked },
-    Transition { from: APPLYING, event: Event::WriteAbandoned, to: Phase::Unknown },
+    Transition {
+        from: AT_REST,
+        event: Event::LeftOut,
+        to: Phase::Skipped,
+    },
+    Transition {
+        from: AT_REST,
+        event: Event::Waits,
+        to: Phase::Pending,
+    },
+    Transition {
+        from: AT_REST,
+        event: Event::ReadFailed,
+        to: Phase::Unknown,
+    },
+    Transition {
+        from: AT_REST,
+        event: Event::FoundAbsent,
+        to: Phase::Absent,
+    },
+    Transition {
+        from: AT_REST,
+        event: Event::FoundDifferent,
+        to: Phase::Drifted,
+    },
+    Transition {
+        from: AT_REST,
+        event: Event::FoundUnready,
+        to: Phase::Settling,
+    },
+    Transition {
+        from: AT_REST,
+        event: Event::FoundEqual,
+        to: Phase::Converged,
+    },
+    Transition {
+        from: AT_REST,
+        event: Event::Refused,
+        to: Phase::Blocked,
+    },
+    Transition {
+        from: &[Phase::Drifted],
+        event: Event::Fought,
+        to: Phase::Contested,
+    },
+    Transition {
+        from: TO_WRITE,
+        event: Event::WriteStarted,
+        to: Phase::Applying,
+    },
+    Transition {
+        from: APPLYING,
+        event: Event::WriteFinished,
+        to: Phase::Settling,
+    },
+    Transition {
+        from: APPLYING,
+        event: Event::WriteFailed,
+        to: Phase::Failed,
+    },
+    Transition {
+        from: APPLYING,
+        event: Event::WriteRefused,
+        to: Phase::Blocked,
+    },
+    Transition {
+        from: APPLYING,
+        event: Event::WriteAbandoned,
+        to: Phase::Unknown,
+    },
 ];
 
 #[cfg(test)]
@@ -199,7 +255,10 @@ mod tests {
     fn each_pair_of_phase_and_event_has_at_most_one_answer() {
         for phase in Phase::ALL {
             for event in Event::ALL {
-                let rows = TABLE.iter().filter(|row| row.event == event && row.from.contains(&phase)).count();
+                let rows = TABLE
+                    .iter()
+                    .filter(|row| row.event == event && row.from.contains(&phase))
+                    .count();
                 assert!(rows <= 1, "{phase} {event:?} has {rows} rows");
             }
         }
@@ -223,9 +282,11 @@ mod tests {
             let expected = match phase {
                 Phase::Absent => format!("{phase}: {at_rest} WriteStarted->Applying"),
                 Phase::Drifted => format!("{phase}: {at_rest} Fought->Contested WriteStarted->Applying"),
-                Phase::Applying => "Applying: WriteFinished->Settling WriteFailed->Failed WriteRefused->Blocked \
+                Phase::Applying => {
+                    "Applying: WriteFinished->Settling WriteFailed->Failed WriteRefused->Blocked \
                                     WriteAbandoned->Unknown"
-                    .to_owned(),
+                        .to_owned()
+                }
                 _ => format!("{phase}: {at_rest}"),
             };
             assert_eq!(*line, expected);

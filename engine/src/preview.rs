@@ -14,37 +14,52 @@ use crate::graph::ResourceGraph;
 /// How many dry runs are asked for at once.
 const CONCURRENT_PREVIEWS: usize = 16;
 
+/// What a server said of one facet; none: its provider isn't open.
+type Answer = (Address, Facet, Option<Result<Preview, ProviderError>>);
+
 /// Refines every local difference of a kind that wants it, or strikes it as equal. Writes nothing.
 pub async fn preview(
     comparisons: &mut Comparisons,
     graph: &ResourceGraph<'_>,
     providers: &BTreeMap<ProviderName, Arc<dyn Provider>>,
 ) {
-    let kinds: BTreeMap<&Address, &Arc<dyn Kind>> =
-        graph.resources.iter().filter_map(|resource| Some((&resource.address, resource.kind.as_ref()?))).collect();
+    let kinds: BTreeMap<&Address, &Arc<dyn Kind>> = graph
+        .resources
+        .iter()
+        .filter_map(|resource| Some((&resource.address, resource.kind.as_ref()?)))
+        .collect();
     let asked = comparisons.iter().flat_map(|(address, facets)| {
         let kind = kinds.get(address);
         facets.iter().filter_map(move |(facet, comparison)| {
-            let FacetComparison::Different(differing) = comparison else { return None };
-            let wanted = kind.is_some_and(|kind| kind.wants_preview(facet)) && differing.fidelity != Fidelity::Unknown;
+            let FacetComparison::Different(differing) = comparison else {
+                return None;
+            };
+            let wanted =
+                kind.is_some_and(|kind| kind.wants_preview(facet)) && differing.fidelity != Fidelity::Unknown;
             wanted.then(|| (address.clone(), facet.clone(), differing.write.clone()))
         })
     });
     let asked: Vec<_> = asked.collect();
-    let answers: Vec<(Address, Facet, Option<Result<Preview, ProviderError>>)> =
-        stream::iter(asked.into_iter().map(|(address, facet, write)| async move {
-            let answer = match providers.get(&write.key.provider) {
-                Some(provider) => Some(provider.preview(&write).await),
-                None => None,
-            };
-            (address, facet, answer)
-        }))
-        .buffer_unordered(CONCURRENT_PREVIEWS)
-        .collect()
-        .await;
+    let answers: Vec<Answer> = stream::iter(asked.into_iter().map(|(address, facet, write)| async move {
+        let answer = match providers.get(&write.key.provider) {
+            Some(provider) => Some(provider.preview(&write).await),
+            None => None,
+        };
+        (address, facet, answer)
+    }))
+    .buffer_unordered(CONCURRENT_PREVIEWS)
+    .collect()
+    .await;
     for (address, facet, answer) in answers {
-        let Some(comparison) = comparisons.get_mut(&address).and_then(|facets| facets.get_mut(&facet)) else { continue };
-        let FacetComparison::Different(differing) = comparison else { continue };
+        let Some(comparison) = comparisons
+            .get_mut(&address)
+            .and_then(|facets| facets.get_mut(&facet))
+        else {
+            continue;
+        };
+        let FacetComparison::Different(differing) = comparison else {
+            continue;
+        };
         match answer {
             Some(Ok(preview)) if preview.differences.is_empty() => *comparison = FacetComparison::Equal,
             Some(Ok(preview)) => refine(differing, preview),
@@ -56,7 +71,11 @@ pub async fn preview(
 }
 
 fn refine(differing: &mut Differing, preview: Preview) {
-    let Preview { differences, fidelity, conflicts } = preview;
+    let Preview {
+        differences,
+        fidelity,
+        conflicts,
+    } = preview;
     differing.differences = differences;
     differing.fidelity = fidelity;
     differing.conflicts = conflicts;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use holdfast_contract::{
-    CredentialSource, Observation, Provider, ProviderConfig, ProviderError, ProviderName, Registry, Sensitive, Value,
-    Wanted,
+    CredentialSource, Observation, Provider, ProviderConfig, ProviderError, ProviderName, Registry,
+    Sensitive, Value, Wanted,
 };
 use holdfast_policy::{Credential, ProviderDeclaration, ProviderReference, Tree, ValidPolicy};
 use sha2::{Digest, Sha256};
@@ -48,16 +48,22 @@ pub fn settings(
             let mut settings = evaluated(declaration, evaluator, roots)?;
             // An inline provider has no name of its own: what it is made of tells it from others.
             let digest = Sha256::digest(format!("{settings:?}").as_bytes());
-            let short: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            let short = crate::digest::hex(&digest, 4);
             settings.name = format!("{provider_type}-{short}").as_str().into();
             return Ok(settings);
         }
         Some(ProviderReference::Named(name)) => {
             let text = evaluator.text(name, roots)?;
             let declared = policy.providers.get(&ProviderName::from(text.as_str()));
-            Some(declared.ok_or_else(|| NoAnswer::fault(format!("no provider is called `{text}`"), &name.place))?)
+            Some(
+                declared
+                    .ok_or_else(|| NoAnswer::fault(format!("no provider is called `{text}`"), &name.place))?,
+            )
         }
-        None => policy.providers.values().find(|declaration| declaration.provider_type == provider_type),
+        None => policy
+            .providers
+            .values()
+            .find(|declaration| declaration.provider_type == provider_type),
     };
     match declaration {
         Some(declaration) => evaluated(declaration, evaluator, roots),
@@ -76,9 +82,15 @@ fn evaluated(
     roots: &Roots,
 ) -> Result<ProviderSettings, NoAnswer> {
     let known = |tree: &Tree| {
-        let value = evaluator.tree(tree, roots)?.map_or_else(Value::map, |evaluated| evaluated.value);
+        let value = evaluator
+            .tree(tree, roots)?
+            .map_or_else(Value::map, |evaluated| evaluated.value);
         let waits = value.waits_for();
-        if waits.is_empty() { Ok(value) } else { Err(NoAnswer::Waits(waits)) }
+        if waits.is_empty() {
+            Ok(value)
+        } else {
+            Err(NoAnswer::Waits(waits))
+        }
     };
     let settings = match known(&declaration.settings)?.without_nulls() {
         Value::Map(entries) => entries,
@@ -86,7 +98,8 @@ fn evaluated(
     };
     let credentials = match &declaration.credentials {
         Some(tree) => {
-            let list = Credential::list(&known(tree)?).map_err(|error| NoAnswer::fault(error, &tree.place))?;
+            let list =
+                Credential::list(&known(tree)?).map_err(|error| NoAnswer::fault(error, &tree.place))?;
             Some(list)
         }
         None => None,
@@ -112,7 +125,12 @@ impl Providers {
     /// None is open yet. `namespace` is where a Secret without a namespace lies.
     #[must_use]
     pub fn new(registry: Registry, namespace: &str) -> Self {
-        Self { registry, namespace: namespace.to_owned(), open: BTreeMap::new(), failed: BTreeMap::new() }
+        Self {
+            registry,
+            namespace: namespace.to_owned(),
+            open: BTreeMap::new(),
+            failed: BTreeMap::new(),
+        }
     }
 
     /// Those that are open, by name.
@@ -154,15 +172,22 @@ impl Providers {
     }
 
     async fn try_open(&self, settings: &ProviderSettings) -> Result<Arc<dyn Provider>, ProviderError> {
-        let factory = self.registry.factory(&settings.provider_type).ok_or_else(|| ProviderError::Unsupported {
-            service: "this version".to_owned(),
-            what: format!("the provider `{}`, which comes later", settings.provider_type),
-        })?;
+        let factory =
+            self.registry
+                .factory(&settings.provider_type)
+                .ok_or_else(|| ProviderError::Unsupported {
+                    service: "this version".to_owned(),
+                    what: format!("the provider `{}`, which comes later", settings.provider_type),
+                })?;
         let credentials = match &settings.credentials {
             Some(list) => Some(self.first_present(&settings.name, list).await?),
             None => None,
         };
-        let config = ProviderConfig { name: settings.name.clone(), settings: settings.settings.clone(), credentials };
+        let config = ProviderConfig {
+            name: settings.name.clone(),
+            settings: settings.settings.clone(),
+            credentials,
+        };
         factory.open(config).await
     }
 
@@ -188,7 +213,10 @@ impl Providers {
         }
         Err(ProviderError::Unauthenticated {
             service: provider.to_string(),
-            message: format!("none of its credentials is there: Secret {}", missing.join(", Secret ")),
+            message: format!(
+                "none of its credentials is there: Secret {}",
+                missing.join(", Secret ")
+            ),
         })
     }
 
@@ -196,13 +224,25 @@ impl Providers {
         let cluster = self.open.get(&ProviderName::from(objects::PROVIDER));
         let Some(cluster) = cluster else { return Ok(None) };
         let key = objects::key(&objects::secret(), Some(namespace), name);
-        let wanted = Wanted { key, facets: [objects::facet()].into() };
+        let wanted = Wanted {
+            key,
+            facets: [objects::facet()].into(),
+        };
         let mut results = cluster.observe(std::slice::from_ref(&wanted)).await;
-        let Some(Observation::Present(observed)) = results.pop().transpose()? else { return Ok(None) };
-        let data = observed.value(&objects::facet()).and_then(|document| document.get("data"));
-        let data = data.map(|data| objects::secret_texts(data)).unwrap_or_default();
-        let data: BTreeMap<String, Sensitive> =
-            data.into_iter().map(|(key, text)| (key, Sensitive::new(Value::String(text)))).collect();
-        Ok(Some(CredentialSource::Secret { origin: format!("{namespace}/{name}"), data }))
+        let Some(Observation::Present(observed)) = results.pop().transpose()? else {
+            return Ok(None);
+        };
+        let data = observed
+            .value(&objects::facet())
+            .and_then(|document| document.get("data"));
+        let data = data.map(objects::secret_texts).unwrap_or_default();
+        let data: BTreeMap<String, Sensitive> = data
+            .into_iter()
+            .map(|(key, text)| (key, Sensitive::new(Value::String(text))))
+            .collect();
+        Ok(Some(CredentialSource::Secret {
+            origin: format!("{namespace}/{name}"),
+            data,
+        }))
     }
 }

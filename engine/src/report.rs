@@ -163,7 +163,10 @@ impl Report {
     /// Whether everything that the policy wants holds, and could be seen to hold.
     #[must_use]
     pub fn is_converged(&self) -> bool {
-        self.unmet.is_empty() && !self.summary.has_changes() && self.summary.waiting == 0 && self.summary.stuck == 0
+        self.unmet.is_empty()
+            && !self.summary.has_changes()
+            && self.summary.waiting == 0
+            && self.summary.stuck == 0
     }
 }
 
@@ -179,7 +182,11 @@ pub fn build(policy: &PolicyId, subject: Vec<String>, plan: &Plan, checks: Vec<C
         policy: policy.clone(),
         subject,
         unmet: Vec::new(),
-        names: plan.mints.iter().map(|mint| (mint.address.to_string(), mint.prefix.clone())).collect(),
+        names: plan
+            .mints
+            .iter()
+            .map(|mint| (mint.address.to_string(), mint.prefix.clone()))
+            .collect(),
         resources: plan.resources.iter().map(resource).collect(),
         checks,
         applied: None,
@@ -219,8 +226,14 @@ fn resource(planned: &PlannedResource) -> ResourceReport {
         overridden: planned.overridden.iter().map(ToString::to_string).collect(),
         action: step.map(|step| step.verb),
         waits: step.map(|step| step.waits.clone()).unwrap_or_default(),
-        facets: step.map(|step| step.changes.iter().map(facet).collect()).unwrap_or_default(),
-        blocked: planned.blocked.iter().map(|(facet, why)| (facet.to_string(), why.clone())).collect(),
+        facets: step
+            .map(|step| step.changes.iter().map(facet).collect())
+            .unwrap_or_default(),
+        blocked: planned
+            .blocked
+            .iter()
+            .map(|(facet, why)| (facet.to_string(), why.clone()))
+            .collect(),
     }
 }
 

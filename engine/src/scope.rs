@@ -16,7 +16,10 @@ impl Roots {
     /// The roots that all expressions of a pass share.
     #[must_use]
     pub fn new(shared: BTreeMap<String, Value>) -> Self {
-        Self { shared: Arc::new(shared), own: BTreeMap::new() }
+        Self {
+            shared: Arc::new(shared),
+            own: BTreeMap::new(),
+        }
     }
 
     /// The same with `name` in front.
@@ -24,7 +27,10 @@ impl Roots {
     pub fn with(&self, name: &'static str, value: Value) -> Self {
         let mut own = self.own.clone();
         own.insert(name, value);
-        Self { shared: Arc::clone(&self.shared), own }
+        Self {
+            shared: Arc::clone(&self.shared),
+            own,
+        }
     }
 }
 
@@ -37,7 +43,10 @@ impl Scope for Roots {
 /// A value whose use is an error: it could not be read.
 #[must_use]
 pub fn unreadable(what: &str, why: &impl ToString) -> Value {
-    failed(ErrorKind::Unreadable, format!("{what} can't be read: {}", why.to_string()))
+    failed(
+        ErrorKind::Unreadable,
+        format!("{what} can't be read: {}", why.to_string()),
+    )
 }
 
 /// A value whose use is an error.
@@ -49,5 +58,10 @@ pub fn failed(kind: ErrorKind, message: String) -> Value {
 /// A value that isn't there: its use is a `Missing` error that names `path`.
 #[must_use]
 pub fn missing(path: &str) -> Value {
-    failed(ErrorKind::Missing { path: path.to_owned() }, format!("`{path}` isn't there"))
+    failed(
+        ErrorKind::Missing {
+            path: path.to_owned(),
+        },
+        format!("`{path}` isn't there"),
+    )
 }

@@ -1,11 +1,12 @@
-//! Parameters' values that lie in ConfigMaps and Secrets, and the values that all parameters then have.
+//! Parameters' values that lie in a `ConfigMap` or a `Secret`, and the values that all parameters then have.
 
 use std::collections::BTreeMap;
 
 use holdfast_contract::{Observation, Wanted};
 use holdfast_expression::Value;
 use holdfast_policy::{
-    Code, Diagnostic, Diagnostics, Parameters, Supplied, ValidPolicy, ValuesFrom, ValuesSource, resolve_parameters,
+    Code, Diagnostic, Diagnostics, Parameters, Supplied, ValidPolicy, ValuesFrom, ValuesSource,
+    resolve_parameters,
 };
 
 use crate::cycle::{Engine, open_cluster};
@@ -40,16 +41,27 @@ async fn read(
     evaluator: Evaluator<'_>,
     providers: &crate::providers::Providers,
 ) -> Result<Vec<Supplied>, Diagnostics> {
-    let roots = Roots::new(BTreeMap::from([("parameters".to_owned(), Value::map(Vec::<(&str, Value)>::new()))]));
+    let roots = Roots::new(BTreeMap::from([(
+        "parameters".to_owned(),
+        Value::map(Vec::<(&str, Value)>::new()),
+    )]));
     let fault = |message: String| {
         let mut faults = Diagnostics::new();
         for source in policy.sources.values() {
             faults.add_source(source);
         }
-        faults.push(Diagnostic::error(Code::ParameterMissing, from.place.clone(), message));
+        faults.push(Diagnostic::error(
+            Code::ParameterMissing,
+            from.place.clone(),
+            message,
+        ));
         faults
     };
-    let text = |template| evaluator.text(template, &roots).map_err(|no| fault(no.sentence()));
+    let text = |template| {
+        evaluator
+            .text(template, &roots)
+            .map_err(|no| fault(no.sentence()))
+    };
     let name = text(&from.name)?;
     let namespace = match &from.namespace {
         Some(template) => text(template)?,
@@ -61,19 +73,31 @@ async fn read(
     };
     let origin = format!("{word} {namespace}/{name}");
     let Some(cluster) = providers.open().get(&objects::PROVIDER.into()) else {
-        let why = providers.failure(&objects::PROVIDER.into()).map(ToString::to_string).unwrap_or_default();
+        let why = providers
+            .failure(&objects::PROVIDER.into())
+            .map(ToString::to_string)
+            .unwrap_or_default();
         return Err(fault(format!("{origin} can't be read: {why}")));
     };
-    let wanted = Wanted { key: objects::key(&api, Some(&namespace), &name), facets: [objects::facet()].into() };
+    let wanted = Wanted {
+        key: objects::key(&api, Some(&namespace), &name),
+        facets: [objects::facet()].into(),
+    };
     let observation = match cluster.observe(std::slice::from_ref(&wanted)).await.pop() {
         Some(Ok(observation)) => observation,
         Some(Err(error)) => return Err(fault(format!("{origin} can't be read: {error}"))),
         None => return Err(fault(format!("{origin} was not read"))),
     };
     let Observation::Present(observed) = observation else {
-        return if from.optional { Ok(Vec::new()) } else { Err(fault(format!("{origin} isn't there"))) };
+        return if from.optional {
+            Ok(Vec::new())
+        } else {
+            Err(fault(format!("{origin} isn't there")))
+        };
     };
-    let data = observed.value(&objects::facet()).and_then(|document| document.get("data"));
+    let data = observed
+        .value(&objects::facet())
+        .and_then(|document| document.get("data"));
     let entries: BTreeMap<String, String> = match (data, secret) {
         (Some(data), true) => objects::secret_texts(data),
         (Some(data), false) => objects::texts(data),
@@ -86,5 +110,8 @@ async fn read(
             None => Err(fault(format!("{origin} has no key {key}"))),
         };
     }
-    entries.iter().map(|(name, text)| Supplied::entry(policy, &origin, name, text, secret)).collect()
+    entries
+        .iter()
+        .map(|(name, text)| Supplied::entry(policy, &origin, name, text, secret))
+        .collect()
 }

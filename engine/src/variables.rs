@@ -24,13 +24,23 @@ pub fn roots(
     let mut shared = BTreeMap::from([
         ("parameters".to_owned(), parameters.clone()),
         ("facts".to_owned(), facts.root()),
-        ("rules".to_owned(), Value::map(rules.iter().map(|(key, value)| (MapKey::from(key.as_str()), value.clone())))),
+        (
+            "rules".to_owned(),
+            Value::map(
+                rules
+                    .iter()
+                    .map(|(key, value)| (MapKey::from(key.as_str()), value.clone())),
+            ),
+        ),
     ]);
     let mut variables: BTreeMap<MapKey, Value> = BTreeMap::new();
     for variable in &policy.variables {
         shared.insert("variables".to_owned(), Value::from(variables.clone()));
         let roots = Roots::new(shared.clone());
-        let value = match variable.tree.compute(&roots, &mut Budget::default(), &evaluator.context) {
+        let value = match variable
+            .tree
+            .compute(&roots, &mut Budget::default(), &evaluator.context)
+        {
             Ok(Value::Optional(None) | Value::Omit) => continue,
             Ok(Value::Optional(Some(value))) => *value,
             Ok(value) => value,

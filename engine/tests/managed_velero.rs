@@ -33,11 +33,24 @@ async fn it_converges_and_then_has_nothing_to_do() {
     let case = case();
     let report = case.apply().await;
     println!("{}", apply_text(&report, TextOptions::default()));
-    assert!(report.is_converged(), "{}", plan_text(&report, TextOptions::default()));
+    assert!(
+        report.is_converged(),
+        "{}",
+        plan_text(&report, TextOptions::default())
+    );
     case.world.forget_requests();
     let again = case.plan().await;
-    assert!(again.is_converged(), "{}", plan_text(&again, TextOptions::default()));
+    assert!(
+        again.is_converged(),
+        "{}",
+        plan_text(&again, TextOptions::default())
+    );
     assert!(case.apply().await.is_converged());
-    let writes: Vec<_> = case.world.requests().into_iter().filter(|request| request.operation.is_write()).collect();
+    let writes: Vec<_> = case
+        .world
+        .requests()
+        .into_iter()
+        .filter(|request| request.operation.is_write())
+        .collect();
     assert!(writes.is_empty(), "{writes:?}");
 }

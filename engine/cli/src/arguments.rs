@@ -8,7 +8,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Keep a cluster and its backup buckets as a policy says.
 #[derive(Debug, Parser)]
-#[command(name = "holdfast", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    name = "holdfast",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -20,7 +25,7 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Colour {
-    /// On a terminal, unless NO_COLOR is set.
+    /// On a terminal, unless `NO_COLOR` is set.
     Auto,
     /// Always.
     Always,
@@ -65,6 +70,7 @@ pub(crate) struct Where {
     ///
     /// It starts with what the policy folder's sandbox.yaml holds.
     #[arg(long, value_name = "STATE", num_args = 0..=1, require_equals = true, conflicts_with_all = ["context", "kubeconfig"])]
+    #[expect(clippy::option_option, reason = "no flag, a bare flag, and a flag with a file are three answers")]
     pub(crate) sandbox: Option<Option<PathBuf>>,
 
     /// The context of the kubeconfig.
@@ -161,7 +167,9 @@ impl Arguments {
         match self.colour {
             Colour::Always => true,
             Colour::Never => false,
-            Colour::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+            Colour::Auto => {
+                std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+            }
         }
     }
 
@@ -169,7 +177,11 @@ impl Arguments {
     pub(crate) fn start_log() {
         use tracing_subscriber::EnvFilter;
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr).init();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(false)
+            .with_writer(std::io::stderr)
+            .init();
     }
 }
 
@@ -194,7 +206,11 @@ fn duration(text: &str) -> Result<Duration, String> {
         seconds = seconds.checked_add(part).ok_or_else(fault)?;
         digits.clear();
     }
-    if digits.is_empty() && !text.is_empty() { Ok(Duration::from_secs(seconds)) } else { Err(fault()) }
+    if digits.is_empty() && !text.is_empty() {
+        Ok(Duration::from_secs(seconds))
+    } else {
+        Err(fault())
+    }
 }
 
 #[cfg(test)]
@@ -204,7 +220,7 @@ mod tests {
     #[test]
     fn times_are_numbers_with_units() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
         assert!(duration("90").is_err());
         assert!(duration("").is_err());
         assert!(duration("99999999999999999999h").is_err());

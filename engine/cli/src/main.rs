@@ -22,7 +22,10 @@ fn main() -> ExitCode {
     let printer = Printer::new(arguments.colour());
     Arguments::start_log();
     // The only TLS there is here; without it the first connection would panic.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
         printer.error("TLS was set up twice, which is a fault of holdfast");
         return ExitCode::FAILURE;
     }
@@ -40,5 +43,9 @@ fn main() -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     // What can't be printed here can't be said anywhere else either.
     let _ = error.print();
-    if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if error.use_stderr() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }

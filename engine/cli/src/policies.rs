@@ -20,7 +20,10 @@ pub(crate) struct Chosen {
 }
 
 /// Loads and checks what is at `paths`: every policy that is valid, and all that is wrong.
-pub(crate) fn validate(paths: &[PathBuf], registry: &Registry) -> (Vec<(ValidPolicy, Option<PathBuf>)>, Diagnostics) {
+pub(crate) fn validate(
+    paths: &[PathBuf],
+    registry: &Registry,
+) -> (Vec<(ValidPolicy, Option<PathBuf>)>, Diagnostics) {
     let mut valid = Vec::new();
     let mut diagnostics = Diagnostics::new();
     for path in paths {
@@ -42,13 +45,21 @@ pub(crate) fn validate(paths: &[PathBuf], registry: &Registry) -> (Vec<(ValidPol
 }
 
 /// The policies that `selection` names, with their parameters; or all that is wrong is shown.
-pub(crate) fn choose(selection: &Selection, registry: &Registry, printer: Printer) -> Result<Vec<Chosen>, Exit> {
+pub(crate) fn choose(
+    selection: &Selection,
+    registry: &Registry,
+    printer: Printer,
+) -> Result<Vec<Chosen>, Exit> {
     let (valid, mut diagnostics) = validate(&selection.paths, registry);
     let mut chosen = Vec::new();
     if !diagnostics.has_errors() {
         for (policy, folder) in valid {
             match supplied(&policy, selection) {
-                Ok(supplied) => chosen.push(Chosen { policy, supplied, folder }),
+                Ok(supplied) => chosen.push(Chosen {
+                    policy,
+                    supplied,
+                    folder,
+                }),
                 Err(faults) => diagnostics.append(faults),
             }
         }
@@ -79,7 +90,11 @@ fn supplied(policy: &ValidPolicy, selection: &Selection) -> Result<Vec<Supplied>
             },
             Err(error) => {
                 let message = format!("{name} can't be read: {error}");
-                faults.push(Diagnostic::error(Code::FileUnreadable, Place::of_file(&name), message));
+                faults.push(Diagnostic::error(
+                    Code::FileUnreadable,
+                    Place::of_file(&name),
+                    message,
+                ));
             }
         }
     }
@@ -89,5 +104,9 @@ fn supplied(policy: &ValidPolicy, selection: &Selection) -> Result<Vec<Supplied>
             Err(more) => faults.append(more),
         }
     }
-    if faults.has_errors() { Err(faults) } else { Ok(supplied) }
+    if faults.has_errors() {
+        Err(faults)
+    } else {
+        Ok(supplied)
+    }
 }

@@ -34,14 +34,21 @@ impl Printer {
 
     /// What went wrong, on standard error.
     pub(crate) fn error(self, message: &str) {
-        let word = if self.colour { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
+        let word = if self.colour {
+            "\u{1b}[1;31merror\u{1b}[0m"
+        } else {
+            "error"
+        };
         self.aside(&format!("{word}: {message}"));
     }
 
     /// The width to fold at: the terminal's, at most 100.
     #[expect(clippy::unused_self, reason = "all output goes through the printer")]
     pub(crate) fn width(self) -> usize {
-        std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).map_or(100, |width: usize| width.clamp(40, 100))
+        std::env::var("COLUMNS")
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .map_or(100, |width: usize| width.clamp(40, 100))
     }
 
     /// Whether somebody can be asked.

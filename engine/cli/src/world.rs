@@ -13,7 +13,9 @@ use crate::arguments::Where;
 
 /// All providers that this version has. A new one is a new folder and a line here.
 fn registry(kubernetes: &Arc<KubernetesFactory>) -> Registry {
-    Registry::default().with(Arc::clone(kubernetes) as Arc<dyn ProviderFactory>).with(Arc::new(S3Factory::new()))
+    Registry::default()
+        .with(Arc::clone(kubernetes) as Arc<dyn ProviderFactory>)
+        .with(Arc::new(S3Factory::new()))
 }
 
 /// The kinds that there are, where no world is reached.
@@ -30,24 +32,42 @@ pub(crate) async fn engine(world: &Where, folder: Option<&Path>) -> Result<Engin
 }
 
 async fn real(world: &Where) -> Result<Engine, String> {
-    let connection = Connection { kubeconfig: world.kubeconfig.clone(), context: world.context.clone() };
+    let connection = Connection {
+        kubeconfig: world.kubeconfig.clone(),
+        context: world.context.clone(),
+    };
     let kubernetes = Arc::new(KubernetesFactory::new(connection));
-    let state = kubernetes.state(&world.state_namespace).await.map_err(|error| error.to_string())?;
-    Ok(Engine { registry: registry(&kubernetes), state })
+    let state = kubernetes
+        .state(&world.state_namespace)
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok(Engine {
+        registry: registry(&kubernetes),
+        state,
+    })
 }
 
 fn sandbox(state: Option<&Path>, folder: Option<&Path>) -> Result<Engine, String> {
     let real = offline();
     let world = World::new(&real);
-    if let Some(path) = folder.map(|folder| folder.join("sandbox.yaml")).filter(|path| path.exists()) {
+    if let Some(path) = folder
+        .map(|folder| folder.join("sandbox.yaml"))
+        .filter(|path| path.exists())
+    {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(&path).map_err(|error| format!("{name} can't be read: {error}"))?;
-        world.load_sandbox(&text, &name).map_err(|error| error.to_string())?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|error| format!("{name} can't be read: {error}"))?;
+        world
+            .load_sandbox(&text, &name)
+            .map_err(|error| error.to_string())?;
     }
     if let Some(path) = state {
         world.keep_in(path).map_err(|error| error.to_string())?;
     }
     let registry = world.registry(&real);
     let store: Arc<dyn StateStore> = Arc::new(world);
-    Ok(Engine { registry, state: store })
+    Ok(Engine {
+        registry,
+        state: store,
+    })
 }

@@ -12,19 +12,36 @@ use crate::scope::missing;
 
 /// Before anything is known: every rule waits for itself.
 pub(super) fn unknown(policy: &ValidPolicy) -> BTreeMap<String, Value> {
-    policy.rules.keys().map(|key| (key.clone(), Value::unknown([format!("rules.{key}")]))).collect()
+    policy
+        .rules
+        .keys()
+        .map(|key| (key.clone(), Value::unknown([format!("rules.{key}")])))
+        .collect()
 }
 
 /// What the graph says of each rule.
 pub(super) fn of(input: &Input<'_>, graph: &ResourceGraph<'_>) -> BTreeMap<String, Value> {
-    input.policy.rules.iter().map(|(key, rule)| (key.clone(), rule_value(input, graph, key, rule.for_each.is_some()))).collect()
+    input
+        .policy
+        .rules
+        .iter()
+        .map(|(key, rule)| {
+            (
+                key.clone(),
+                rule_value(input, graph, key, rule.for_each.is_some()),
+            )
+        })
+        .collect()
 }
 
 fn rule_value(input: &Input<'_>, graph: &ResourceGraph<'_>, rule: &str, many: bool) -> Value {
     let resources: Vec<&Resource<'_>> = graph.of_rule(rule).collect();
     if many {
         // A rule whose list isn't known yet isn't an empty one.
-        if let Some(open) = resources.iter().find(|resource| resource.address.instance.is_none()) {
+        if let Some(open) = resources
+            .iter()
+            .find(|resource| resource.address.instance.is_none())
+        {
             return match &open.state {
                 State::Skipped => Value::map(Vec::<(MapKey, Value)>::new()),
                 _ => Value::unknown([format!("rules.{rule}")]),
@@ -35,7 +52,11 @@ fn rule_value(input: &Input<'_>, graph: &ResourceGraph<'_>, rule: &str, many: bo
             let key = resource.address.instance.clone().unwrap_or_default();
             instances.entry(MapKey::from(key)).or_default().push(resource);
         }
-        return Value::map(instances.into_iter().map(|(key, resources)| (key, instance_value(input, &resources))));
+        return Value::map(
+            instances
+                .into_iter()
+                .map(|(key, resources)| (key, instance_value(input, &resources))),
+        );
     }
     instance_value(input, &resources)
 }
@@ -115,16 +136,16 @@ fn resource_value(input: &Input<'_>, resource: &Resource<'_>) -> BTreeMap<MapKey
             put("observed", Value::unknown([path.clone()]));
         }
     }
-    put("provisioned", Value::Bool(input.ledger.provisioned(&resource.address)));
-    match input.phases.get(&resource.address) {
-        Some(phase) => {
-            put("phase", Value::from(phase.to_string()));
-            put("converged", Value::Bool(*phase == Phase::Converged));
-        }
-        None => {
-            put("phase", Value::unknown([path.clone()]));
-            put("converged", Value::unknown([path]));
-        }
+    put(
+        "provisioned",
+        Value::Bool(input.ledger.provisioned(&resource.address)),
+    );
+    if let Some(phase) = input.phases.get(&resource.address) {
+        put("phase", Value::from(phase.to_string()));
+        put("converged", Value::Bool(*phase == Phase::Converged));
+    } else {
+        put("phase", Value::unknown([path.clone()]));
+        put("converged", Value::unknown([path]));
     }
     entries
 }

@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use holdfast_contract as contract;
-use holdfast_contract::{
-    ApiType, Desired, Facet, Kind, KindName, Locator, Mark, NotLocated, Path, ResourceKey, Segment, Served,
-};
+use holdfast_contract::{ApiType, Kind, KindName, Served};
 use holdfast_expression::{MapKey, Value};
-use holdfast_policy::{Entry, Evaluated, Mode, Name, OnRemove, PathQuery, Rule, Tree, TreeNode, Variant, Verb, lay_under, two_cases_hold, to_expression};
+use holdfast_policy::{Mode, Name, Rule, Variant, Verb, lay_under, to_expression, two_cases_hold};
 
 use super::naming::{self, Generated, Naming, SearchFault};
 use super::{CheckOnly, Input, Resource, ResourceGraph, State};
@@ -35,11 +33,19 @@ impl<'p> Builder<'_, 'p> {
         };
         let items = match self.input.evaluator.value(items, self.roots) {
             Ok(items) => items,
-            Err(no) => return graph.resources.push(self.resource(&address, self.roots, None, State::Open(no))),
+            Err(no) => {
+                return graph
+                    .resources
+                    .push(self.resource(&address, self.roots, None, State::Open(no)));
+            }
         };
         let instances = match self.instances(&items) {
             Ok(instances) => instances,
-            Err(no) => return graph.resources.push(self.resource(&address, self.roots, None, State::Open(no))),
+            Err(no) => {
+                return graph
+                    .resources
+                    .push(self.resource(&address, self.roots, None, State::Open(no)));
+            }
         };
         for (key, value) in instances {
             let each = Value::map([("key", Value::from(key.as_str())), ("value", value)]);
@@ -50,19 +56,41 @@ impl<'p> Builder<'_, 'p> {
 
     /// The instances by key: maps and lists of texts key themselves, all else needs `key`.
     fn instances(&self, items: &Value) -> Result<BTreeMap<String, Value>, NoAnswer> {
-        let place = &self.rule.for_each.as_ref().map_or(&self.rule.place, |each| &each.place);
+        let place = &self
+            .rule
+            .for_each
+            .as_ref()
+            .map_or(&self.rule.place, |each| &each.place);
         let entries: Vec<(Option<String>, Value)> = match items {
-            Value::Map(entries) => entries.iter().map(|(key, value)| (Some(key.to_string()), value.clone())).collect(),
-            Value::List(items) => items.iter().map(|item| (item.as_str().map(str::to_owned), item.clone())).collect(),
+            Value::Map(entries) => entries
+                .iter()
+                .map(|(key, value)| (Some(key.to_string()), value.clone()))
+                .collect(),
+            Value::List(items) => items
+                .iter()
+                .map(|item| (item.as_str().map(str::to_owned), item.clone()))
+                .collect(),
             Value::Sensitive(_) => return Err(NoAnswer::fault("`forEach` can't be sensitive", place)),
-            other => return Err(NoAnswer::fault(format!("`forEach` needs a list or a map; this is {}", other.kind()), place)),
+            other => {
+                return Err(NoAnswer::fault(
+                    format!("`forEach` needs a list or a map; this is {}", other.kind()),
+                    place,
+                ));
+            }
         };
         let mut instances = BTreeMap::new();
         for (own, value) in entries {
             let key = match (&self.rule.key_expression, own) {
                 (Some(expression), own) => {
-                    let each = Value::map([("key", Value::from(own.unwrap_or_default())), ("value", value.clone())]);
-                    match self.input.evaluator.value(expression, &self.roots.with("each", each))? {
+                    let each = Value::map([
+                        ("key", Value::from(own.unwrap_or_default())),
+                        ("value", value.clone()),
+                    ]);
+                    match self
+                        .input
+                        .evaluator
+                        .value(expression, &self.roots.with("each", each))?
+                    {
                         Value::String(key) => key.to_string(),
                         Value::Int(key) => key.to_string(),
                         other => {
@@ -72,7 +100,12 @@ impl<'p> Builder<'_, 'p> {
                     }
                 }
                 (None, Some(own)) => own,
-                (None, None) => return Err(NoAnswer::fault("these items need a `key`, as they have none", place)),
+                (None, None) => {
+                    return Err(NoAnswer::fault(
+                        "these items need a `key`, as they have none",
+                        place,
+                    ));
+                }
             };
             if instances.insert(key.clone(), value).is_some() {
                 return Err(NoAnswer::fault(format!("two items have the key {key:?}"), place));
@@ -84,13 +117,29 @@ impl<'p> Builder<'_, 'p> {
     fn instance(&self, address: &Address, roots: Roots, graph: &mut ResourceGraph<'p>) {
         let (variant, roots) = match self.variant(&roots) {
             Ok(Some(variant)) => (variant, roots),
-            Ok(None) => return graph.resources.push(self.resource(address, &roots, self.only_variant(), State::Skipped)),
+            Ok(None) => {
+                return graph.resources.push(self.resource(
+                    address,
+                    &roots,
+                    self.only_variant(),
+                    State::Skipped,
+                ));
+            }
             Err(no) => {
-                return graph.resources.push(self.resource(address, &roots, self.only_variant(), State::Open(no)));
+                return graph.resources.push(self.resource(
+                    address,
+                    &roots,
+                    self.only_variant(),
+                    State::Open(no),
+                ));
             }
         };
         if variant.verb == Verb::Check {
-            graph.checks.push(CheckOnly { address: address.clone(), checks: &variant.checks, roots });
+            graph.checks.push(CheckOnly {
+                address: address.clone(),
+                checks: &variant.checks,
+                roots,
+            });
             return;
         }
         match self.resources(address, &roots, variant) {
@@ -100,14 +149,20 @@ impl<'p> Builder<'_, 'p> {
                 }
                 graph.resources.extend(resources);
             }
-            Err(state) => graph.resources.push(self.resource(address, &roots, Some(variant), state)),
+            Err(state) => graph
+                .resources
+                .push(self.resource(address, &roots, Some(variant), state)),
         }
     }
 
     /// The variant whose kind is the rule's whichever holds, for rules that are left out.
     fn only_variant(&self) -> Option<&'p Variant> {
         let first = self.rule.variants.first()?;
-        self.rule.variants.iter().all(|variant| variant.kind == first.kind).then_some(first)
+        self.rule
+            .variants
+            .iter()
+            .all(|variant| variant.kind == first.kind)
+            .then_some(first)
     }
 
     /// The case that holds; none: the rule, or the instance, is Skipped.
@@ -142,20 +197,33 @@ impl<'p> Builder<'_, 'p> {
     ) -> Result<(ProviderSettings, Vec<Resource<'p>>), State> {
         let kind_name = variant.kind.clone().unwrap_or_else(objects::kind);
         if let Some(what) = not_yet(variant, &kind_name) {
-            return Err(State::Blocked(format!("`{what}` isn't there yet in this version, and can't be left aside")));
+            return Err(State::Blocked(format!(
+                "`{what}` isn't there yet in this version, and can't be left aside"
+            )));
         }
         let Some((kind, provider_type)) = self.input.registry.kind(&kind_name) else {
-            return Err(State::Blocked(format!("{kind_name} comes with its provider, which this version doesn't have yet")));
+            return Err(State::Blocked(format!(
+                "{kind_name} comes with its provider, which this version doesn't have yet"
+            )));
         };
         let evaluator = self.input.evaluator;
-        let settings =
-            providers::settings(self.input.policy, variant.provider.as_ref(), provider_type, evaluator, roots)
-                .map_err(State::Open)?;
+        let settings = providers::settings(
+            self.input.policy,
+            variant.provider.as_ref(),
+            provider_type,
+            evaluator,
+            roots,
+        )
+        .map_err(State::Open)?;
         let region = match &variant.region {
             Some(template) => Some(evaluator.text(template, roots).map_err(State::Open)?),
             None => settings.region().map(str::to_owned),
         };
-        let named = Named { kind: &kind, settings: &settings, region: region.as_deref() };
+        let named = Named {
+            kind: &kind,
+            settings: &settings,
+            region: region.as_deref(),
+        };
         let resources = match &variant.name {
             Some(name) => vec![self.named(address, roots, variant, name, &named)],
             None => self.documents(address, roots, variant, &named)?,
@@ -196,15 +264,24 @@ impl<'p> Builder<'_, 'p> {
             }
         }
         let attributes = match &resource.key {
-            Some(key) => named.kind.attributes(key).iter().map(|(name, value)| (*name, to_expression(value))).collect(),
-            None => self.unknown_attributes(address, named.kind),
+            Some(key) => named
+                .kind
+                .attributes(key)
+                .iter()
+                .map(|(name, value)| (*name, to_expression(value)))
+                .collect(),
+            None => Self::unknown_attributes(address, named.kind),
         };
-        let own = Value::map(attributes.into_iter().map(|(name, value)| (MapKey::from(name), value)));
+        let own = Value::map(
+            attributes
+                .into_iter()
+                .map(|(name, value)| (MapKey::from(name), value)),
+        );
         let inner = roots.with("self", own);
         match self.laid_out(variant, &inner, &named.kind.name().clone()) {
             Ok(parts) => match parts.into_iter().reduce(|whole, part| lay_under(part, &whole)) {
                 Some(whole) => self.desire(&mut resource, named.kind, whole),
-                None => resource.wanted = self.wanted(&resource, named.kind, variant),
+                None => resource.wanted = Self::wanted(&resource, named.kind, variant),
             },
             Err(no) if resource.state == State::Active => resource.state = State::Open(no),
             Err(_) => {}
@@ -212,8 +289,11 @@ impl<'p> Builder<'_, 'p> {
         resource
     }
 
-    fn unknown_attributes(&self, address: &Address, kind: &Arc<dyn Kind>) -> Vec<(&'static str, Value)> {
-        kind.attribute_names().iter().map(|name| (*name, Value::unknown([format!("rules.{address}.{name}")]))).collect()
+    fn unknown_attributes(address: &Address, kind: &Arc<dyn Kind>) -> Vec<(&'static str, Value)> {
+        kind.attribute_names()
+            .iter()
+            .map(|name| (*name, Value::unknown([format!("rules.{address}.{name}")])))
+            .collect()
     }
 
     /// The tags by which a generated resource is ours; none for a name that was given.
@@ -233,7 +313,12 @@ impl<'p> Builder<'_, 'p> {
                 match value {
                     contract::Value::String(text) => identity.insert(key, text),
                     contract::Value::Unknown(unknown) => return Err(NoAnswer::Waits(unknown.waits_for)),
-                    _ => return Err(NoAnswer::fault(format!("`adopt`: {key} must be text"), &adopt.tree.place)),
+                    _ => {
+                        return Err(NoAnswer::fault(
+                            format!("`adopt`: {key} must be text"),
+                            &adopt.tree.place,
+                        ));
+                    }
                 };
             }
             return Ok(identity);
@@ -242,7 +327,10 @@ impl<'p> Builder<'_, 'p> {
             return Ok(BTreeMap::new());
         }
         Ok(BTreeMap::from([
-            ("holdfast-cluster".to_owned(), self.input.cluster.unwrap_or("none").to_owned()),
+            (
+                "holdfast-cluster".to_owned(),
+                self.input.cluster.unwrap_or("none").to_owned(),
+            ),
             ("holdfast-policy".to_owned(), self.input.mark.to_owned()),
             ("holdfast-rule".to_owned(), address.to_string()),
         ]))
@@ -259,12 +347,23 @@ impl<'p> Builder<'_, 'p> {
         let evaluator = self.input.evaluator;
         let (prefix, record) = match name {
             Name::Given(template) => return evaluator.text(template, roots).map(Some).map_err(State::Open),
-            Name::Generate { prefix, record } => (evaluator.text(prefix, roots).map_err(State::Open)?, record.as_ref()),
+            Name::Generate { prefix, record } => (
+                evaluator.text(prefix, roots).map_err(State::Open)?,
+                record.as_ref(),
+            ),
         };
         let (kind, provider) = (named.kind.name(), &named.settings.name);
         let identity = &resource.identity;
         match naming::generated(
-            self.input, self.previous, address, self.rule, &prefix, record, kind, provider, identity,
+            self.input,
+            self.previous,
+            address,
+            self.rule,
+            &prefix,
+            record,
+            kind,
+            provider,
+            identity,
         ) {
             Generated::Settled(name) => Ok(Some(name)),
             Generated::Candidate(name, record) => {
@@ -274,7 +373,10 @@ impl<'p> Builder<'_, 'p> {
             Generated::None(naming) => {
                 match naming::search_fault(self.input, address, &prefix, identity) {
                     Some(SearchFault::Incomplete(message)) => {
-                        return Err(State::Open(NoAnswer::Unreadable { message, place: self.rule.place.clone() }));
+                        return Err(State::Open(NoAnswer::Unreadable {
+                            message,
+                            place: self.rule.place.clone(),
+                        }));
                     }
                     Some(SearchFault::Several(message)) => return Err(State::Blocked(message)),
                     None => {}
@@ -286,218 +388,37 @@ impl<'p> Builder<'_, 'p> {
                 resource.naming = naming;
                 Ok(found)
             }
-            Generated::Unknown(message) => {
-                Err(State::Open(NoAnswer::Unreadable { message, place: self.rule.place.clone() }))
-            }
+            Generated::Unknown(message) => Err(State::Open(NoAnswer::Unreadable {
+                message,
+                place: self.rule.place.clone(),
+            })),
             Generated::Contradiction(message) => Err(State::Blocked(message)),
         }
     }
 
-    /// The resources of a kind that documents name themselves: one for each.
-    fn documents(
-        &self,
-        address: &Address,
-        roots: &Roots,
-        variant: &'p Variant,
-        named: &Named<'_>,
-    ) -> Result<Vec<Resource<'p>>, State> {
-        let roots = self.recording(roots);
-        let parts = match self.laid_out(variant, &roots, named.kind.name()) {
-            Ok(parts) => parts,
-            Err(no) => {
-                // Its identity may be known although the rest isn't, so that it can still be observed.
-                let identities = self.identities(variant, &roots);
-                let many = identities.len() > 1;
-                let open = identities.into_iter().map(|part| {
-                    let mut resource = self.located(address, &roots, variant, named, part, many);
-                    if resource.state == State::Active {
-                        resource.state = State::Open(no.clone());
-                    }
-                    resource
-                });
-                let open: Vec<Resource<'p>> = open.collect();
-                return if open.is_empty() { Err(State::Open(no)) } else { Ok(open) };
-            }
-        };
-        let many = parts.len() > 1 || variant.documents.len() > 1;
-        Ok(parts.into_iter().map(|part| self.located(address, &roots, variant, named, part, many)).collect())
-    }
-
-    fn located(
-        &self,
-        address: &Address,
-        roots: &Roots,
-        variant: &'p Variant,
-        named: &Named<'_>,
-        mut document: Evaluated,
-        many: bool,
-    ) -> Resource<'p> {
-        let address = if many { address.object(objects::label(&document.value)) } else { address.clone() };
-        let mut resource = self.resource(&address, roots, Some(variant), State::Active);
-        resource.what = objects::what(&document.value).unwrap_or_else(|| resource.what.clone());
-        match self.locate(named, None, &document.value) {
-            Ok(key) => {
-                objects::place(&mut document.value, &key);
-                resource.key = Some(key);
-            }
-            Err(state) => resource.state = state,
-        }
-        self.desire(&mut resource, named.kind, document);
-        resource
-    }
-
-    /// The roots in which a rule sees the name that it is to record, before that is anybody else's to see.
-    fn recording(&self, roots: &Roots) -> Roots {
-        let Some(previous) = self.previous else { return roots.clone() };
-        let mut rules: BTreeMap<MapKey, Value> = match holdfast_expression::Scope::root(roots, "rules") {
-            Some(Value::Map(entries)) => (*entries).clone(),
-            _ => return roots.clone(),
-        };
-        let mut changed = false;
-        for rule in self.input.policy.rules.values() {
-            let records_here = rule.variants.iter().any(|variant| {
-                matches!(&variant.name, Some(Name::Generate { record: Some(record), .. }) if record.rule == self.rule.key)
-            });
-            let candidate = previous.of_rule(&rule.key).find_map(|resource| match (&resource.naming, &resource.key) {
-                (Naming::Unrecorded(_), Some(key)) => Some(resource.kind.as_ref()?.attributes(key)),
-                _ => None,
-            });
-            let Some(attributes) = candidate.filter(|_| records_here) else { continue };
-            let key = MapKey::from(rule.key.as_str());
-            let mut entries = rules.get(&key).and_then(Value::as_map).cloned().unwrap_or_default();
-            for (name, value) in attributes {
-                entries.insert(MapKey::from(name), to_expression(&value));
-            }
-            rules.insert(key, Value::from(entries));
-            changed = true;
-        }
-        if changed { roots.with("rules", Value::from(rules)) } else { roots.clone() }
-    }
-
-    /// The variant's documents, each with the kind's defaults under it.
-    fn laid_out(&self, variant: &'p Variant, roots: &Roots, kind: &KindName) -> Result<Vec<Evaluated>, NoAnswer> {
-        let evaluator = self.input.evaluator;
-        let default = match self.input.policy.defaults.get(kind) {
-            Some(tree) => evaluator.tree(tree, roots)?,
-            None => None,
-        };
-        let mut parts = Vec::new();
-        for document in &variant.documents {
-            parts.extend(evaluator.documents(&document.tree, roots)?);
-        }
-        if let Some(default) = default {
-            parts = parts.into_iter().map(|part| lay_under(part, &default)).collect();
-        }
-        for part in &mut parts {
-            part.value = std::mem::take(&mut part.value).without_nulls();
-        }
-        Ok(parts)
-    }
-
-    /// What documents say of their identity, each field by itself, where the whole can't be evaluated.
-    fn identities(&self, variant: &'p Variant, roots: &Roots) -> Vec<Evaluated> {
-        let evaluator = self.input.evaluator;
-        let default = self.input.policy.defaults.get(&objects::kind());
-        let default = default.and_then(|tree| evaluator.tree(tree, roots).ok()).flatten();
-        variant
-            .documents
-            .iter()
-            .filter_map(|document| evaluator.tree(&identity_of(&document.tree), roots).ok().flatten())
-            .map(|part| match &default {
-                Some(default) => lay_under(part, default),
-                None => part,
-            })
-            .collect()
-    }
-
-    fn locate(
-        &self,
-        named: &Named<'_>,
-        name: Option<&contract::Value>,
-        desired: &contract::Value,
-    ) -> Result<ResourceKey, State> {
-        let locator = Locator {
-            provider: &named.settings.name,
-            name,
-            region: named.region,
-            desired,
-            served: self.served,
-        };
-        named.kind.locate(&locator).map_err(|error| match error {
-            NotLocated::Unknown(unknown) => State::Open(NoAnswer::Waits(unknown.waits_for)),
-            NotLocated::Invalid(message) => State::Blocked(message),
-        })
-    }
-
-    /// Splits a whole document into facets, and finds the special places in each.
-    fn desire(&self, resource: &mut Resource<'p>, kind: &Arc<dyn Kind>, declared: Evaluated) {
-        let Some(variant) = resource.variant else { return };
-        let mark = Mark { policy: self.input.mark.to_owned(), identity: resource.identity.clone() };
-        let document = declared.value.clone();
-        let whole = if variant.verb == Verb::Ensure { kind.mark(document, &mark) } else { document };
-        let initial = places(kind, &variant.initial, &whole);
-        let exact = places(kind, &variant.exact, &whole);
-        for (facet, value) in kind.split(whole.clone()) {
-            let mut desired = Desired::new(value);
-            desired.initial = initial.get(&facet).cloned().unwrap_or_default();
-            desired.exact = exact.get(&facet).cloned().unwrap_or_default();
-            resource.facets.insert(facet, desired);
-        }
-        self.stamp(resource, kind, variant);
-        resource.manifest = manifest(variant, &declared, &self.rule.place.file);
-        resource.declared = Some(declared);
-        resource.wanted = self.wanted(resource, kind, variant);
-    }
-
-    /// Lays the stamps into what is desired, as places that alone are no reason to write.
-    fn stamp(&self, resource: &mut Resource<'p>, kind: &Arc<dyn Kind>, variant: &'p Variant) {
-        for stamp in &variant.stamp {
-            let Some(path) = stamp.path.singular() else { continue };
-            let Ok(value) = self.input.evaluator.value(&stamp.value, &resource.roots) else { continue };
-            let value = match value.to_json() {
-                Ok(json) => contract::Value::from_json(json),
-                Err(_) => continue,
-            };
-            let (facet, path) = split_path(kind, &path);
-            if let Some(desired) = resource.facets.get_mut(&facet) {
-                put(&mut desired.value, path.segments(), value);
-                resource.stamps.entry(facet).or_default().push(path);
-            }
-        }
-    }
-
-    fn wanted(&self, resource: &Resource<'p>, kind: &Arc<dyn Kind>, variant: &'p Variant) -> BTreeSet<Facet> {
-        let mut wanted: BTreeSet<Facet> = resource.facets.keys().cloned().collect();
-        wanted.insert(kind.root_facet().clone());
-        match variant.observed_facets() {
-            Some(fields) => {
-                let facets = kind.facets().iter().filter(|facet| fields.contains(facet.as_str()));
-                wanted.extend(facets.cloned());
-            }
-            None => wanted.extend(kind.facets().iter().cloned()),
-        }
-        if !resource.identity.is_empty() {
-            wanted.extend(kind.created_with().iter().cloned());
-        }
-        if kind.name().as_str() == objects::KIND {
-            // Readiness is in the status, which comes with the object at no cost.
-            wanted.extend(kind.facets().iter().cloned());
-        }
-        wanted
-    }
-
-    fn resource(
+    pub(super) fn resource(
         &self,
         address: &Address,
         roots: &Roots,
         variant: Option<&'p Variant>,
         state: State,
     ) -> Resource<'p> {
-        let kind = variant.and_then(|variant| self.input.registry.kind(variant.kind.as_ref()?)).map(|(kind, _)| kind);
-        let what = variant.and_then(|variant| variant.kind.as_ref()).map_or_else(String::new, ToString::to_string);
+        let kind = variant
+            .and_then(|variant| self.input.registry.kind(variant.kind.as_ref()?))
+            .map(|(kind, _)| kind);
+        let what = variant
+            .and_then(|variant| variant.kind.as_ref())
+            .map_or_else(String::new, ToString::to_string);
         let (mode, state) = match variant.map(|variant| self.mode(variant, roots)) {
             Some(Ok(mode)) => (mode, state),
-            Some(Err(no)) => (Mode::Observe, if state == State::Active { State::Open(no) } else { state }),
+            Some(Err(no)) => (
+                Mode::Observe,
+                if state == State::Active {
+                    State::Open(no)
+                } else {
+                    state
+                },
+            ),
             None => (self.input.policy.mode, state),
         };
         Resource {
@@ -535,22 +456,12 @@ impl<'p> Builder<'_, 'p> {
     }
 }
 
-/// The file of a document without a single expression that lies beside the policy.
-fn manifest(variant: &Variant, declared: &Evaluated, policy: &Arc<str>) -> Option<Arc<str>> {
-    let place = &declared.origins.place;
-    let document = variant.documents.iter().find(|document| document.tree.place == *place)?;
-    let mut computed = false;
-    document.tree.visit(&mut |_| computed = true);
-    (!computed && place.file != *policy).then(|| Arc::clone(&place.file))
-}
-
 /// What a rule asks for that this version can't do. To act without it would be to do something else.
 fn not_yet(variant: &Variant, kind: &KindName) -> Option<&'static str> {
     let is_object = kind.as_str() == objects::KIND;
     [
         ("hold", variant.hold.is_some()),
         ("takeOver", variant.take_over.is_some()),
-        ("onRemove: Delete", variant.on_remove == OnRemove::Delete),
         ("absent", is_object && !variant.absent.is_empty()),
         ("exact", is_object && !variant.exact.is_empty()),
     ]
@@ -558,69 +469,9 @@ fn not_yet(variant: &Variant, kind: &KindName) -> Option<&'static str> {
     .find_map(|(what, asked)| asked.then_some(what))
 }
 
-struct Named<'b> {
-    kind: &'b Arc<dyn Kind>,
-    settings: &'b ProviderSettings,
-    region: Option<&'b str>,
-}
-
-/// The places that `queries` find in a whole document, by facet.
-pub(crate) fn places(
-    kind: &Arc<dyn Kind>,
-    queries: &[PathQuery],
-    document: &contract::Value,
-) -> BTreeMap<Facet, Vec<Path>> {
-    let mut found: BTreeMap<Facet, Vec<Path>> = BTreeMap::new();
-    for query in queries {
-        for (path, _) in query.select(document) {
-            let (facet, path) = split_path(kind, &path);
-            found.entry(facet).or_default().push(path);
-        }
-    }
-    found
-}
-
-/// The part of a document that says which one it is.
-fn identity_of(document: &Tree) -> Tree {
-    let kept = |tree: &Tree, keys: &[&str]| match &tree.node {
-        TreeNode::Map { entries, .. } => {
-            entries.iter().filter(|entry| entry.key.literal().is_some_and(|key| keys.contains(&key))).cloned().collect()
-        }
-        _ => Vec::new(),
-    };
-    let map = |tree: &Tree, entries| Tree {
-        place: tree.place.clone(),
-        node: TreeNode::Map { when: None, for_each: None, entries },
-    };
-    let mut entries: Vec<Entry> = kept(document, &["apiVersion", "kind", "metadata"]);
-    for entry in entries.iter_mut().filter(|entry| entry.key.literal() == Some("metadata")) {
-        entry.value = map(&entry.value, kept(&entry.value, &["name", "namespace"]));
-    }
-    map(document, entries)
-}
-
-/// From a place in a whole document to a place in one of its facets.
-pub(super) fn split_path(kind: &Arc<dyn Kind>, path: &Path) -> (Facet, Path) {
-    if let Some(Segment::Key(first)) = path.segments().first()
-        && let Some(facet) = kind.facets().iter().find(|facet| facet.as_str() == first && *facet != kind.root_facet())
-    {
-        return (facet.clone(), under(path, 1));
-    }
-    (kind.root_facet().clone(), path.clone())
-}
-
-/// `path` without its first `steps` steps.
-fn under(path: &Path, steps: usize) -> Path {
-    Path::from(path.segments().iter().skip(steps).cloned().collect::<Vec<_>>())
-}
-
-/// Puts `value` at a path of map keys, making the maps on the way.
-fn put(document: &mut contract::Value, path: &[Segment], value: contract::Value) {
-    let Some((Segment::Key(key), rest)) = path.split_first() else { return };
-    let Some(entries) = document.as_map_mut() else { return };
-    if rest.is_empty() {
-        entries.insert(key.clone(), value);
-    } else {
-        put(entries.entry(key.clone()).or_insert_with(contract::Value::map), rest, value);
-    }
+/// What a resource's rule has evaluated before its name.
+pub(super) struct Named<'b> {
+    pub(super) kind: &'b Arc<dyn Kind>,
+    pub(super) settings: &'b ProviderSettings,
+    pub(super) region: Option<&'b str>,
 }

@@ -61,7 +61,10 @@ pub(super) enum Generated {
 }
 
 /// What is known of the generated name of `address`.
-#[expect(clippy::too_many_arguments, reason = "each is another source of the name, and none implies another")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is another source of the name, and none implies another"
+)]
 pub(super) fn generated(
     input: &Input<'_>,
     previous: Option<&ResourceGraph<'_>>,
@@ -97,8 +100,13 @@ pub(super) fn generated(
 }
 
 fn remembered(input: &Input<'_>, address: &Address, rule: &Rule) -> Option<String> {
-    let former = rule.formerly.iter().map(|key| Address { rule: key.clone(), ..address.clone() });
-    std::iter::once(address.clone()).chain(former).find_map(|address| input.ledger.name(&address).map(str::to_owned))
+    let former = rule.formerly.iter().map(|key| Address {
+        rule: key.clone(),
+        ..address.clone()
+    });
+    std::iter::once(address.clone())
+        .chain(former)
+        .find_map(|address| input.ledger.name(&address).map(str::to_owned))
 }
 
 enum Recorded {
@@ -109,8 +117,12 @@ enum Recorded {
 }
 
 fn read_record(input: &Input<'_>, graph: &ResourceGraph<'_>, record: &Record) -> Recorded {
-    let Some(resource) = graph.of_rule(&record.rule).next() else { return Recorded::NotRead };
-    let (Some(key), Some(kind)) = (&resource.key, &resource.kind) else { return Recorded::NotRead };
+    let Some(resource) = graph.of_rule(&record.rule).next() else {
+        return Recorded::NotRead;
+    };
+    let (Some(key), Some(kind)) = (&resource.key, &resource.kind) else {
+        return Recorded::NotRead;
+    };
     if is_unserved(resource, input.served) {
         // No object of a kind exists where the kind doesn't.
         return Recorded::Empty;
@@ -120,7 +132,11 @@ fn read_record(input: &Input<'_>, graph: &ResourceGraph<'_>, record: &Record) ->
         Some(Err(error)) => Recorded::Unreadable(format!("its recorded name can't be read: {error}")),
         Some(Ok(Observation::Absent)) => Recorded::Empty,
         Some(Ok(Observation::Present(observed))) => {
-            match kind.document(observed).at_path(&record.path).and_then(Value::as_str) {
+            match kind
+                .document(observed)
+                .at_path(&record.path)
+                .and_then(Value::as_str)
+            {
                 None | Some("") => Recorded::Empty,
                 Some(name) => Recorded::Name(name.to_owned()),
             }
@@ -145,13 +161,22 @@ fn search(
             name_prefix: None,
             read: BTreeSet::from(["tags".to_owned()]),
         };
-        let search = Search { query, identity: identity.clone() };
-        return Naming::Search { provider: provider.clone(), search };
+        let search = Search {
+            query,
+            identity: identity.clone(),
+        };
+        return Naming::Search {
+            provider: provider.clone(),
+            search,
+        };
     };
     match result {
         Ok(found) => {
             let ours = found.iter().find(|found| bears(&found.document, identity));
-            Naming::Mint { prefix: prefix.to_owned(), found: ours.map(|found| found.key.name.clone()) }
+            Naming::Mint {
+                prefix: prefix.to_owned(),
+                found: ours.map(|found| found.key.name.clone()),
+            }
         }
         Err(_) => Naming::Open,
     }
@@ -174,7 +199,9 @@ pub(super) fn search_fault(
     identity: &BTreeMap<String, String>,
 ) -> Option<SearchFault> {
     match input.snapshot.search(address)? {
-        Err(error) => Some(SearchFault::Incomplete(format!("the search for its name is incomplete: {error}"))),
+        Err(error) => Some(SearchFault::Incomplete(format!(
+            "the search for its name is incomplete: {error}"
+        ))),
         Ok(found) => {
             let hidden: Vec<&str> = found
                 .iter()
@@ -184,7 +211,9 @@ pub(super) fn search_fault(
             if let Some(first) = hidden.first() {
                 let why = found.iter().find_map(|found| found.unreadable.values().next());
                 let why = why.map(ToString::to_string).unwrap_or_default();
-                return Some(SearchFault::Incomplete(format!("whether {first} is ours can't be told: {why}")));
+                return Some(SearchFault::Incomplete(format!(
+                    "whether {first} is ours can't be told: {why}"
+                )));
             }
             let ours: Vec<&str> = found
                 .iter()
@@ -192,7 +221,11 @@ pub(super) fn search_fault(
                 .map(|found| found.key.name.as_str())
                 .collect();
             (ours.len() > 1).then(|| {
-                SearchFault::Several(format!("{} bear the tags of this rule; only one may: {}", ours.len(), ours.join(", ")))
+                SearchFault::Several(format!(
+                    "{} bear the tags of this rule; only one may: {}",
+                    ours.len(),
+                    ours.join(", ")
+                ))
             })
         }
     }

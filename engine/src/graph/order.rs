@@ -8,11 +8,17 @@ use holdfast_policy::{Name, Reference, Verb};
 use super::{Input, Resource, ResourceGraph};
 use crate::address::Address;
 
+/// What must be there before a resource is created, and before each of its facets is set.
+type Needs = (BTreeSet<Address>, BTreeMap<Facet, BTreeSet<Address>>);
+
 /// Fills in what each resource needs, and puts each after those.
 pub(super) fn order(input: &Input<'_>, graph: &mut ResourceGraph<'_>) {
     let index = Index::of(graph);
-    let needs: Vec<(BTreeSet<Address>, BTreeMap<Facet, BTreeSet<Address>>)> =
-        graph.resources.iter().map(|resource| needs(input, resource, &index)).collect();
+    let needs: Vec<Needs> = graph
+        .resources
+        .iter()
+        .map(|resource| needs(input, resource, &index))
+        .collect();
     for (resource, (needs, facet_needs)) in graph.resources.iter_mut().zip(needs) {
         resource.needs = needs;
         resource.facet_needs = facet_needs;
@@ -37,16 +43,31 @@ impl Index {
             recorded_by: BTreeMap::new(),
         };
         for resource in &graph.resources {
-            index.rules.entry(resource.address.rule.clone()).or_default().push(resource.address.clone());
-            if let Some(Name::Generate { record: Some(record), .. }) = resource.variant.and_then(|v| v.name.as_ref()) {
-                index.recorded_by.entry(record.rule.clone()).or_default().insert(resource.address.rule.clone());
+            index
+                .rules
+                .entry(resource.address.rule.clone())
+                .or_default()
+                .push(resource.address.clone());
+            if let Some(Name::Generate {
+                record: Some(record), ..
+            }) = resource.variant.and_then(|v| v.name.as_ref())
+            {
+                index
+                    .recorded_by
+                    .entry(record.rule.clone())
+                    .or_default()
+                    .insert(resource.address.rule.clone());
             }
-            let (Some(kind), Some(key)) = (&resource.kind, &resource.key) else { continue };
+            let (Some(kind), Some(key)) = (&resource.kind, &resource.key) else {
+                continue;
+            };
             if resource.verb() != Verb::Ensure {
                 continue;
             }
             if key.api.as_ref() == Some(&ApiType::new("v1", "Namespace")) {
-                index.namespaces.insert(key.name.clone(), resource.address.clone());
+                index
+                    .namespaces
+                    .insert(key.name.clone(), resource.address.clone());
             }
             if let Some(desired) = resource.facets.get(kind.root_facet()) {
                 for (api, _) in kind.defines(key, &desired.value) {
@@ -60,41 +81,56 @@ impl Index {
     /// The resources of `rule` that an instance with `key` means: the one of the same key, or all.
     fn targets(&self, rule: &str, key: Option<&str>) -> Vec<Address> {
         let all = self.rules.get(rule).cloned().unwrap_or_default();
-        let same: Vec<Address> =
-            all.iter().filter(|address| key.is_some() && address.instance.as_deref() == key).cloned().collect();
+        let same: Vec<Address> = all
+            .iter()
+            .filter(|address| key.is_some() && address.instance.as_deref() == key)
+            .cloned()
+            .collect();
         if same.is_empty() { all } else { same }
     }
 }
 
-fn needs(
-    input: &Input<'_>,
-    resource: &Resource<'_>,
-    index: &Index,
-) -> (BTreeSet<Address>, BTreeMap<Facet, BTreeSet<Address>>) {
+fn needs(input: &Input<'_>, resource: &Resource<'_>, index: &Index) -> Needs {
     let mut needs = BTreeSet::new();
     let mut facet_needs: BTreeMap<Facet, BTreeSet<Address>> = BTreeMap::new();
     let own_key = resource.address.instance.as_deref();
     // What this rule records the name of waits for this rule, not the other way round.
     let no_records = BTreeSet::new();
-    let recorded = index.recorded_by.get(&resource.address.rule).unwrap_or(&no_records);
+    let recorded = index
+        .recorded_by
+        .get(&resource.address.rule)
+        .unwrap_or(&no_records);
     let targets = |reference: &Reference| -> Vec<Address> {
-        let Some(rule) = reference.step(0).filter(|_| reference.root == "rules") else { return Vec::new() };
+        let Some(rule) = reference.step(0).filter(|_| reference.root == "rules") else {
+            return Vec::new();
+        };
         if recorded.contains(rule) || rule == resource.address.rule {
             return Vec::new();
         }
         let all = index.targets(rule, reference.step(1));
-        if all.len() > 1 { index.targets(rule, own_key) } else { all }
+        if all.len() > 1 {
+            index.targets(rule, own_key)
+        } else {
+            all
+        }
     };
-    let (Some(variant), Some(kind)) = (resource.variant, &resource.kind) else { return (needs, facet_needs) };
+    let (Some(variant), Some(kind)) = (resource.variant, &resource.kind) else {
+        return (needs, facet_needs);
+    };
     if variant.verb == Verb::Ensure {
         for reference in variant.identity_references() {
             needs.extend(targets(&reference));
         }
         for (field, reference) in variant.document_references() {
-            let facet = field.as_deref().and_then(|field| kind.facets().iter().find(|facet| facet.as_str() == field));
+            let facet = field
+                .as_deref()
+                .and_then(|field| kind.facets().iter().find(|facet| facet.as_str() == field));
             match facet {
                 Some(facet) if facet != kind.root_facet() && !kind.created_with().contains(facet) => {
-                    facet_needs.entry(facet.clone()).or_default().extend(targets(&reference));
+                    facet_needs
+                        .entry(facet.clone())
+                        .or_default()
+                        .extend(targets(&reference));
                 }
                 _ => needs.extend(targets(&reference)),
             }
@@ -112,7 +148,11 @@ fn needs(
     }
     if let Some(key) = &resource.key {
         let implied = kind.implied(key);
-        needs.extend(implied.namespace.and_then(|namespace| index.namespaces.get(&namespace).cloned()));
+        needs.extend(
+            implied
+                .namespace
+                .and_then(|namespace| index.namespaces.get(&namespace).cloned()),
+        );
         needs.extend(implied.api.and_then(|api| index.types.get(&api).cloned()));
     }
     needs.remove(&resource.address);
@@ -122,15 +162,21 @@ fn needs(
 /// Puts each resource after those that it needs; those that don't need each other stay in order of their addresses.
 /// What needs each other in a circle, which validation refuses, comes last, so that nothing is lost.
 fn sort(graph: &mut ResourceGraph<'_>) {
-    let mut left: BTreeMap<Address, Resource<'_>> =
-        std::mem::take(&mut graph.resources).into_iter().map(|resource| (resource.address.clone(), resource)).collect();
+    let mut left: BTreeMap<Address, Resource<'_>> = std::mem::take(&mut graph.resources)
+        .into_iter()
+        .map(|resource| (resource.address.clone(), resource))
+        .collect();
     while !left.is_empty() {
         let ready: Vec<Address> = left
             .iter()
             .filter(|(_, resource)| resource.needs.iter().all(|need| !left.contains_key(need)))
             .map(|(address, _)| address.clone())
             .collect();
-        let next = if ready.is_empty() { left.keys().cloned().collect() } else { ready };
+        let next = if ready.is_empty() {
+            left.keys().cloned().collect()
+        } else {
+            ready
+        };
         for address in next {
             graph.resources.extend(left.remove(&address));
         }

@@ -1,11 +1,64 @@
 //! What may not be touched, whatever a policy says.
 
-use holdfast_contract::{Observed, ProviderError, Value};
-use holdfast_policy::OnVanish;
+use holdfast_contract::{Observed, ProviderError, ResourceKey, Value};
+use holdfast_policy::{OnVanish, Verb};
 
 use super::Input;
 use crate::graph::Resource;
 use crate::objects;
+
+/// Why a policy may not have this at all, if so: what it stands on itself.
+pub(super) fn own_ground(input: &Input<'_>, resource: &Resource<'_>) -> Option<String> {
+    if resource.verb() == Verb::Observe {
+        return None;
+    }
+    let key = resource.key.as_ref()?;
+    let api = key.api.as_ref()?;
+    let here = key.namespace.as_deref() == Some(input.policy.namespace.as_str());
+    let what = match (api.group(), api.kind.as_str()) {
+        ("holdfast.dev", _) => "policies",
+        ("apiextensions.k8s.io", "CustomResourceDefinition") if key.name.ends_with(".holdfast.dev") => {
+            "the definition of policies"
+        }
+        ("", "Namespace") if key.name == input.policy.namespace => "its own namespace",
+        ("", "ConfigMap") | ("coordination.k8s.io", "Lease") if here && key.name == input.policy.name => {
+            "its own ledger and lease"
+        }
+        _ => return None,
+    };
+    Some(format!(
+        "a policy can't manage {what}: it would saw off what it stands on"
+    ))
+}
+
+/// Why two rules that mean one thing may both not write it, if so.
+pub(super) fn shared(input: &Input<'_>, resource: &Resource<'_>) -> Option<String> {
+    let key = resource.key.as_ref()?;
+    let others: Vec<String> = input
+        .graph
+        .resources
+        .iter()
+        .filter(|other| other.address != resource.address && other.verb() != Verb::Observe)
+        .filter(|other| other.key.as_ref().is_some_and(|other| is_same(other, key)))
+        .map(|other| other.address.to_string())
+        .collect();
+    (resource.verb() != Verb::Observe && !others.is_empty()).then(|| {
+        format!(
+            "{} means the same {key}: one rule may, not two",
+            others.join(", ")
+        )
+    })
+}
+
+fn is_same(a: &ResourceKey, b: &ResourceKey) -> bool {
+    let group = |key: &ResourceKey| {
+        key.api
+            .as_ref()
+            .map(|api| (api.group().to_owned(), api.kind.clone()))
+    };
+    (&a.provider, &a.kind, group(a), &a.namespace, &a.name)
+        == (&b.provider, &b.kind, group(b), &b.namespace, &b.name)
+}
 
 /// Why an existing resource isn't ours to write, if so.
 pub(super) fn foreign(input: &Input<'_>, resource: &Resource<'_>, observed: &Observed) -> Option<String> {
@@ -18,7 +71,9 @@ pub(super) fn foreign(input: &Input<'_>, resource: &Resource<'_>, observed: &Obs
     for (key, ours) in &resource.identity {
         let theirs = tags.and_then(|tags| tags.get(key)).and_then(Value::as_str);
         if let Some(theirs) = theirs.filter(|theirs| theirs != ours) {
-            return Some(format!("it belongs to another: its tag {key} is {theirs}, ours is {ours}"));
+            return Some(format!(
+                "it belongs to another: its tag {key} is {theirs}, ours is {ours}"
+            ));
         }
     }
     None
@@ -27,8 +82,15 @@ pub(super) fn foreign(input: &Input<'_>, resource: &Resource<'_>, observed: &Obs
 /// Why what was there once, and is gone, is not simply made again.
 pub(super) fn vanished(input: &Input<'_>, resource: &Resource<'_>) -> Option<String> {
     let variant = resource.variant?;
-    let is_object = resource.kind.as_ref().is_some_and(|kind| kind.name().as_str() == objects::KIND);
-    let on_vanish = variant.on_vanish.unwrap_or(if is_object { OnVanish::Recreate } else { OnVanish::Hold });
+    let is_object = resource
+        .kind
+        .as_ref()
+        .is_some_and(|kind| kind.name().as_str() == objects::KIND);
+    let on_vanish = variant.on_vanish.unwrap_or(if is_object {
+        OnVanish::Recreate
+    } else {
+        OnVanish::Hold
+    });
     let was_there = input.ledger.provisioned(&resource.address);
     (was_there && on_vanish == OnVanish::Hold).then(|| {
         "it was there, and is gone with all that it held; `onVanish: Recreate` makes an empty one in its place".to_owned()
@@ -39,7 +101,10 @@ pub(super) fn vanished(input: &Input<'_>, resource: &Resource<'_>) -> Option<Str
 pub(super) fn refusal(error: &ProviderError) -> String {
     match error {
         ProviderError::Immutable { fields, .. } => {
-            format!("{} can't be changed on what exists; `allow: [Replace]` would delete it and make it anew", fields.join(", "))
+            format!(
+                "{} can't be changed on what exists: delete it by hand, and it is made anew",
+                fields.join(", ")
+            )
         }
         other => other.to_string(),
     }

@@ -9,14 +9,18 @@ use crate::step::{Plan, StepVerb};
 
 /// Blocks every step of `plan` if it exceeds a cap and isn't approved.
 pub(super) fn enforce(input: &Input<'_>, plan: &mut Plan) -> Result<(), IllegalTransition> {
-    let Some(excess) = excess(plan, input.limits) else { return Ok(()) };
+    let Some(excess) = excess(plan, input.limits) else {
+        return Ok(());
+    };
     let hash = hash(plan);
     if input.approve == Some(hash.as_str()) {
         return Ok(());
     }
     plan.mints.clear();
     for resource in &mut plan.resources {
-        let Some(step) = resource.step.as_mut().filter(|step| !step.stages.is_empty()) else { continue };
+        let Some(step) = resource.step.as_mut().filter(|step| !step.stages.is_empty()) else {
+            continue;
+        };
         step.stages.clear();
         resource.phase = resource.phase.next(Event::Refused)?;
         resource.reason = format!("{excess}; `approve: {hash}` lets this plan run");
@@ -26,13 +30,24 @@ pub(super) fn enforce(input: &Input<'_>, plan: &mut Plan) -> Result<(), IllegalT
 
 fn excess(plan: &Plan, limits: &Limits) -> Option<String> {
     let count = |verbs: &[StepVerb]| {
-        let steps = plan.resources.iter().filter_map(|resource| resource.step.as_ref());
-        let planned = steps.filter(|step| !step.stages.is_empty() && verbs.contains(&step.verb)).count();
+        let steps = plan
+            .resources
+            .iter()
+            .filter_map(|resource| resource.step.as_ref());
+        let planned = steps
+            .filter(|step| !step.stages.is_empty() && verbs.contains(&step.verb))
+            .count();
         u32::try_from(planned).unwrap_or(u32::MAX)
     };
-    let (changes, deletions) = (count(&[StepVerb::Update, StepVerb::Delete]), count(&[StepVerb::Delete]));
+    let (changes, deletions) = (
+        count(&[StepVerb::Update, StepVerb::Delete]),
+        count(&[StepVerb::Delete]),
+    );
     if deletions > limits.deletions {
-        return Some(format!("{deletions} to delete, and the limit is {}", limits.deletions));
+        return Some(format!(
+            "{deletions} to delete, and the limit is {}",
+            limits.deletions
+        ));
     }
     if let Some(limit) = limits.changes.filter(|limit| changes > *limit) {
         return Some(format!("{changes} to change, and the limit is {limit}"));
@@ -49,12 +64,18 @@ pub fn hash(plan: &Plan) -> String {
     let mut digest = Sha256::new();
     for resource in &plan.resources {
         let Some(step) = &resource.step else { continue };
-        digest.update(format!("{} {:?} {:?}\n", resource.address, step.verb, resource.key));
+        digest.update(format!(
+            "{} {:?} {:?}\n",
+            resource.address, step.verb, resource.key
+        ));
         for change in &step.changes {
             for (difference, _) in &change.differences {
-                digest.update(format!("{} {} {:?}\n", change.facet, difference.path, difference.change));
+                digest.update(format!(
+                    "{} {} {:?}\n",
+                    change.facet, difference.path, difference.change
+                ));
             }
         }
     }
-    digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    crate::digest::hex(&digest.finalize(), 8)
 }

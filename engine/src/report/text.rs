@@ -86,22 +86,43 @@ pub fn apply_text(report: &Report, options: TextOptions) -> String {
     }
     let mut out = String::new();
     let applied = report.applied.clone().unwrap_or_default();
-    let seconds = format!("{}.{} s", applied.milliseconds / 1000, applied.milliseconds % 1000 / 100);
+    let seconds = format!(
+        "{}.{} s",
+        applied.milliseconds / 1000,
+        applied.milliseconds % 1000 / 100
+    );
     let done = format!(
         "{} created, {} changed, {} deleted in {seconds}",
         applied.created, applied.changed, applied.deleted
     );
-    let open: Vec<&ResourceReport> = report.resources.iter().filter(|resource| is_open(resource)).collect();
+    let open: Vec<&ResourceReport> = report
+        .resources
+        .iter()
+        .filter(|resource| is_open(resource))
+        .collect();
     let stopped = if applied.stopped { "Stopped. " } else { "" };
     if open.is_empty() {
         let count = report.summary.unchanged;
-        let all = if count == 1 { "the one resource is".to_owned() } else { format!("all {count} resources are") };
+        let all = if count == 1 {
+            "the one resource is".to_owned()
+        } else {
+            format!("all {count} resources are")
+        };
         let all = all.replace("resources are", "resources");
         let _ = writeln!(out, "{stopped}Apply: {done}; {all} converged.");
     } else {
-        let holds = if open.len() == 1 { "doesn't hold yet" } else { "don't hold yet" };
+        let holds = if open.len() == 1 {
+            "doesn't hold yet"
+        } else {
+            "don't hold yet"
+        };
         let _ = writeln!(out, "{stopped}Apply: {done}; {} {holds}.\n", open.len());
-        let width = open.iter().map(|resource| resource.address.len()).max().unwrap_or(0).min(40);
+        let width = open
+            .iter()
+            .map(|resource| resource.address.len())
+            .max()
+            .unwrap_or(0)
+            .min(40);
         for resource in open {
             open_text(&mut out, resource, width, options);
         }
@@ -113,14 +134,23 @@ pub fn apply_text(report: &Report, options: TextOptions) -> String {
 
 fn header(report: &Report, options: TextOptions) -> String {
     let name = options.paint(Style::Strong, &report.policy.name);
-    if report.subject.is_empty() { format!("{name}\n") } else { format!("{name}  {}\n", report.subject.join(" · ")) }
+    if report.subject.is_empty() {
+        format!("{name}\n")
+    } else {
+        format!("{name}  {}\n", report.subject.join(" · "))
+    }
 }
 
 fn unmet(report: &Report, options: TextOptions) -> String {
     let mut out = String::new();
     let name = options.paint(Style::Strong, &report.policy.name);
     for unmet in &report.unmet {
-        let _ = writeln!(out, "{name}  can't start: {}   {}", unmet.message, short(&unmet.place));
+        let _ = writeln!(
+            out,
+            "{name}  can't start: {}   {}",
+            unmet.message,
+            short(&unmet.place)
+        );
     }
     let _ = writeln!(out, "Nothing was read beyond the facts, and nothing was written.");
     out
@@ -140,7 +170,10 @@ fn is_open(resource: &ResourceReport) -> bool {
 }
 
 fn title(resource: &ResourceReport) -> String {
-    resource.key.as_ref().map_or_else(|| format!("{} (name known after apply)", resource.what), ToString::to_string)
+    resource.key.as_ref().map_or_else(
+        || format!("{} (name known after apply)", resource.what),
+        ToString::to_string,
+    )
 }
 
 fn resource_text(out: &mut String, resource: &ResourceReport, options: TextOptions) {
@@ -154,7 +187,12 @@ fn resource_text(out: &mut String, resource: &ResourceReport, options: TextOptio
     let title = options.paint(Style::Strong, &title(resource));
     let _ = writeln!(out, "\n  {} {title}  {address}", options.paint(style, symbol));
     if resource.action.is_none() {
-        let _ = writeln!(out, "      {}: {}", resource.phase.to_string().to_lowercase(), resource.reason);
+        let _ = writeln!(
+            out,
+            "      {}: {}",
+            resource.phase.to_string().to_lowercase(),
+            resource.reason
+        );
     } else if !resource.reason.is_empty() {
         let _ = writeln!(out, "      {}", resource.reason);
     }
@@ -169,14 +207,21 @@ fn resource_text(out: &mut String, resource: &ResourceReport, options: TextOptio
         let _ = writeln!(out, "      overridden: the server keeps its own value of {path}");
     }
     if !options.summary {
-        let single = resource.facets.len() == 1 && resource.facets.iter().all(|facet| facet.facet == "object");
+        let single =
+            resource.facets.len() == 1 && resource.facets.iter().all(|facet| facet.facet == "object");
         for facet in &resource.facets {
             facet_text(out, resource, facet, single, options);
         }
     }
 }
 
-fn facet_text(out: &mut String, resource: &ResourceReport, facet: &FacetReport, single: bool, options: TextOptions) {
+fn facet_text(
+    out: &mut String,
+    resource: &ResourceReport,
+    facet: &FacetReport,
+    single: bool,
+    options: TextOptions,
+) {
     let indent = if single { "      " } else { "        " };
     if !single {
         let _ = writeln!(out, "      {}", facet.facet);
@@ -191,17 +236,33 @@ fn facet_text(out: &mut String, resource: &ResourceReport, facet: &FacetReport, 
             _ => change_lines(&mut lines, change, options),
         }
     }
-    if let Some(manifest) = resource.manifest.as_ref().filter(|_| created && lines.len() > FIELDS_OF_A_MANIFEST) {
+    if let Some(manifest) = resource
+        .manifest
+        .as_ref()
+        .filter(|_| created && lines.len() > FIELDS_OF_A_MANIFEST)
+    {
         let file = manifest.rsplit('/').next().unwrap_or(manifest);
-        let _ = writeln!(out, "{indent}{} {} fields, as in {file}", options.paint(Style::Added, "+"), lines.len());
+        let _ = writeln!(
+            out,
+            "{indent}{} {} fields, as in {file}",
+            options.paint(Style::Added, "+"),
+            lines.len()
+        );
         lines.clear();
     }
     for line in &lines {
         let _ = writeln!(out, "{indent}{line}");
     }
     if claimed > 0 {
-        let fields = if claimed == 1 { "1 field is".to_owned() } else { format!("{claimed} fields are") };
-        let _ = writeln!(out, "{indent}= {fields} as desired already, and will be held by this policy");
+        let fields = if claimed == 1 {
+            "1 field is".to_owned()
+        } else {
+            format!("{claimed} fields are")
+        };
+        let _ = writeln!(
+            out,
+            "{indent}= {fields} as desired already, and will be held by this policy"
+        );
     }
     for taken in &facet.takes_over {
         let _ = writeln!(out, "{indent}takes {taken}");
@@ -210,7 +271,11 @@ fn facet_text(out: &mut String, resource: &ResourceReport, facet: &FacetReport, 
 
 fn change_lines(lines: &mut Vec<String>, change: &ChangeReport, options: TextOptions) {
     let place = change.place.as_ref().map(short).unwrap_or_default();
-    let place = if place.is_empty() { place } else { format!("   {}", options.paint(Style::Dim, &place)) };
+    let place = if place.is_empty() {
+        place
+    } else {
+        format!("   {}", options.paint(Style::Dim, &place))
+    };
     let name = |suffix: &str| {
         if change.path.is_empty() {
             suffix.trim_start_matches('.').to_owned()
@@ -253,7 +318,11 @@ fn flatten(value: &Value, path: String, leaves: &mut Vec<(String, String)>) {
         Value::Map(entries) if !entries.is_empty() => {
             for (key, value) in entries {
                 let step = holdfast_contract::Path::of(&[key]).to_string();
-                let step = if step.starts_with('[') { step } else { format!(".{step}") };
+                let step = if step.starts_with('[') {
+                    step
+                } else {
+                    format!(".{step}")
+                };
                 flatten(value, format!("{path}{step}"), leaves);
             }
         }
@@ -270,14 +339,24 @@ fn flatten(value: &Value, path: String, leaves: &mut Vec<(String, String)>) {
 fn cut(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let short: String = line.chars().take(VALUE_WIDTH).collect();
-    if short.len() < text.trim_end().len() { format!("{short}…") } else { short }
+    if short.len() < text.trim_end().len() {
+        format!("{short}…")
+    } else {
+        short
+    }
 }
 
 fn checks_text(out: &mut String, report: &Report, options: TextOptions) {
     if report.checks.is_empty() {
         return;
     }
-    let count = |verdict| report.checks.iter().filter(|check| check.verdict == verdict).count();
+    let count = |verdict| {
+        report
+            .checks
+            .iter()
+            .filter(|check| check.verdict == verdict)
+            .count()
+    };
     let mut parts = Vec::new();
     for (verdict, one, many) in [
         (Verdict::Pass, "passes", "pass"),
@@ -292,11 +371,22 @@ fn checks_text(out: &mut String, report: &Report, options: TextOptions) {
         }
     }
     let _ = writeln!(out, "\nChecks: {}", parts.join(", "));
-    for check in report.checks.iter().filter(|check| matches!(check.verdict, Verdict::Fail | Verdict::Unknown)) {
-        let style = if check.verdict == Verdict::Fail { Style::Removed } else { Style::Waiting };
-        let severity = options.paint(style, &format!("{:8}", check.severity));
-        let controls =
-            if check.controls.is_empty() { String::new() } else { format!("  [{}]", check.controls.join(", ")) };
+    for check in report
+        .checks
+        .iter()
+        .filter(|check| matches!(check.verdict, Verdict::Fail | Verdict::Unknown))
+    {
+        let style = if check.verdict == Verdict::Fail {
+            Style::Removed
+        } else {
+            Style::Waiting
+        };
+        let severity = options.paint(style, &format!("{:8}", check.severity.to_string()));
+        let controls = if check.controls.is_empty() {
+            String::new()
+        } else {
+            format!("  [{}]", check.controls.join(", "))
+        };
         let _ = writeln!(
             out,
             "  {severity}  {}  {}{controls}   {}",
@@ -339,11 +429,20 @@ fn open_text(out: &mut String, resource: &ResourceReport, width: usize, options:
         } else {
             format!("waits for {}", list(&resource.waits))
         };
-        let _ = writeln!(out, "  {}  {:width$}  {why}", options.paint(style, &format!("{phase:9}")), resource.address);
+        let _ = writeln!(
+            out,
+            "  {}  {:width$}  {why}",
+            options.paint(style, &format!("{phase:9}")),
+            resource.address
+        );
     }
     for (facet, why) in &resource.blocked {
         let address = format!("{}.{facet}", resource.address);
-        let _ = writeln!(out, "  {}  {address:width$}  {why}", options.paint(Style::Removed, "Blocked  "));
+        let _ = writeln!(
+            out,
+            "  {}  {address:width$}  {why}",
+            options.paint(Style::Removed, "Blocked  ")
+        );
     }
 }
 

@@ -43,7 +43,13 @@ impl ProviderFactory for Kinds {
 
 /// The kinds that there are.
 pub fn registry() -> Registry {
-    let of = |provider_type, kind| Arc::new(Kinds { provider_type, kind, settings: Shape::Map(Box::new(Shape::Any)) });
+    let of = |provider_type, kind| {
+        Arc::new(Kinds {
+            provider_type,
+            kind,
+            settings: Shape::Map(Box::new(Shape::Any)),
+        })
+    };
     Registry::default()
         .with(of("kubernetes", Arc::new(ObjectKind::new())))
         .with(of("s3", Arc::new(BucketKind::new())))
@@ -61,7 +67,8 @@ impl Case {
     /// The policy in `folder`, on the world of its `sandbox.yaml`.
     pub fn folder(folder: &Path) -> Self {
         let loaded = load(folder).unwrap_or_else(|faults| panic!("{}", render(&faults, 100, false)));
-        let policy = validate(&loaded[0], &registry()).unwrap_or_else(|faults| panic!("{}", render(&faults, 100, false)));
+        let policy = validate(&loaded[0], &registry())
+            .unwrap_or_else(|faults| panic!("{}", render(&faults, 100, false)));
         let sandbox = std::fs::read_to_string(folder.join("sandbox.yaml")).unwrap_or_default();
         Self::new(policy, &sandbox)
     }
@@ -77,8 +84,16 @@ impl Case {
         let world = World::new(&registry());
         world.load_sandbox(sandbox, "sandbox.yaml").unwrap();
         let state: Arc<dyn StateStore> = Arc::new(world.clone());
-        let engine = Engine { registry: world.registry(&registry()), state };
-        Self { policy, world, engine, supplied: Vec::new() }
+        let engine = Engine {
+            registry: world.registry(&registry()),
+            state,
+        };
+        Self {
+            policy,
+            world,
+            engine,
+            supplied: Vec::new(),
+        }
     }
 
     pub async fn plan(&self) -> Report {
@@ -98,17 +113,27 @@ impl Case {
             stop: Stop::default(),
         };
         let parameters = self.parameters().await;
-        self.engine.apply(&self.policy, &parameters, &options, &|_| {}).await.unwrap()
+        self.engine
+            .apply(&self.policy, &parameters, &options, &|_| {})
+            .await
+            .unwrap()
     }
 
     async fn parameters(&self) -> holdfast_policy::Parameters {
-        let parameters = self.engine.parameters(&self.policy, self.engine.evaluator(), &self.supplied).await;
+        let parameters = self
+            .engine
+            .parameters(&self.policy, self.engine.evaluator(), &self.supplied)
+            .await;
         parameters.unwrap_or_else(|faults| panic!("{}", render(&faults, 100, false)))
     }
 
     /// How many writes the world has seen since it was last asked to forget.
     pub fn writes(&self) -> usize {
-        self.world.requests().iter().filter(|request| request.operation.is_write()).count()
+        self.world
+            .requests()
+            .iter()
+            .filter(|request| request.operation.is_write())
+            .count()
     }
 }
 

@@ -71,9 +71,15 @@ async fn apply(
     printer: Printer,
 ) -> Result<Option<Report>, Stopped> {
     let Chosen { policy, supplied, .. } = chosen;
-    let parameters = engine.parameters(policy, engine.evaluator(), supplied).await.map_err(Stopped::Invalid)?;
+    let parameters = engine
+        .parameters(policy, engine.evaluator(), supplied)
+        .await
+        .map_err(Stopped::Invalid)?;
     let parameters = &parameters;
-    let text = TextOptions { colour: printer.colour(), summary: false };
+    let text = TextOptions {
+        colour: printer.colour(),
+        summary: false,
+    };
     // Nothing in a sandbox is anybody's, so nobody is asked.
     if !arguments.yes && arguments.world.sandbox.is_none() {
         let report = engine.plan(policy, parameters).await.map_err(Stopped::Failed)?;
@@ -103,9 +109,16 @@ async fn apply(
             }
         }
     };
-    let report = engine.apply(policy, parameters, &options, &watcher).await.map_err(Stopped::Failed)?;
+    let report = engine
+        .apply(policy, parameters, &options, &watcher)
+        .await
+        .map_err(Stopped::Failed)?;
     if arguments.output == Output::Text {
-        let gap = if shown.lock().is_ok_and(|shown| *shown) { "\n" } else { "" };
+        let gap = if shown.lock().is_ok_and(|shown| *shown) {
+            "\n"
+        } else {
+            ""
+        };
         printer.answer(&format!("{gap}{}", apply_text(&report, text)));
     }
     Ok(Some(report))
@@ -115,7 +128,10 @@ async fn apply(
 fn lines(progress: &Progress<'_>, text: TextOptions) -> Vec<String> {
     match progress {
         Progress::Named(address, name) => {
-            vec![format!("  {} {address} is named {name}", text.paint(Style::Dim, "·"))]
+            vec![format!(
+                "  {} {address} is named {name}",
+                text.paint(Style::Dim, "·")
+            )]
         }
         Progress::Written(outcome, what) => {
             let facet = outcome.facet.as_ref().filter(|facet| facet.as_str() != "object");
@@ -144,6 +160,14 @@ fn holder() -> String {
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     let host = host.trim();
     let host = if host.is_empty() { "unknown host" } else { host };
-    let id: String = uuid::Uuid::new_v4().simple().to_string().chars().take(8).collect();
-    format!("holdfast apply on {host}, process {}, run {id}", std::process::id())
+    let id: String = uuid::Uuid::new_v4()
+        .simple()
+        .to_string()
+        .chars()
+        .take(8)
+        .collect();
+    format!(
+        "holdfast apply on {host}, process {}, run {id}",
+        std::process::id()
+    )
 }

@@ -31,7 +31,12 @@ fn states() -> String {
             [one, other] => format!("{one} or {other}"),
             _ => "any but Applying".to_owned(),
         };
-        let _ = writeln!(out, "  {from:<18} {:<15} -> {}", format!("{:?}", row.event), row.to);
+        let _ = writeln!(
+            out,
+            "  {from:<18} {:<15} -> {}",
+            format!("{:?}", row.event),
+            row.to
+        );
     }
     out.push_str("\nA write proves nothing: only an observation after it can make a resource Converged.\n");
     out

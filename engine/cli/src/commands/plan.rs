@@ -15,7 +15,12 @@ pub(crate) async fn run(arguments: Plan, printer: Printer) -> Exit {
     };
     let mut worst = Exit::Done;
     let mut reports = Vec::new();
-    for Chosen { policy, supplied, folder } in chosen {
+    for Chosen {
+        policy,
+        supplied,
+        folder,
+    } in chosen
+    {
         let engine = match world::engine(&arguments.world, folder.as_deref()).await {
             Ok(engine) => engine,
             Err(error) => {
@@ -24,7 +29,10 @@ pub(crate) async fn run(arguments: Plan, printer: Printer) -> Exit {
             }
         };
         let planned = async {
-            let parameters = engine.parameters(&policy, engine.evaluator(), &supplied).await.map_err(Stopped::Invalid)?;
+            let parameters = engine
+                .parameters(&policy, engine.evaluator(), &supplied)
+                .await
+                .map_err(Stopped::Invalid)?;
             engine.plan(&policy, &parameters).await.map_err(Stopped::Failed)
         };
         let report = match tokio::time::timeout(arguments.timeout, planned).await {
@@ -41,7 +49,10 @@ pub(crate) async fn run(arguments: Plan, printer: Printer) -> Exit {
             }
             Err(_) => {
                 let seconds = arguments.timeout.as_secs();
-                printer.error(&format!("{}: no plan after {seconds} s; --timeout allows more", policy.id.name));
+                printer.error(&format!(
+                    "{}: no plan after {seconds} s; --timeout allows more",
+                    policy.id.name
+                ));
                 worst = worst.max(Exit::Failed);
                 continue;
             }
@@ -53,7 +64,10 @@ pub(crate) async fn run(arguments: Plan, printer: Printer) -> Exit {
             if !reports.is_empty() {
                 printer.answer("\n");
             }
-            let options = TextOptions { colour: printer.colour(), summary: arguments.summary };
+            let options = TextOptions {
+                colour: printer.colour(),
+                summary: arguments.summary,
+            };
             printer.answer(&plan_text(&report, options));
         }
         reports.push(report);

@@ -10,7 +10,11 @@ use crate::world;
 
 pub(crate) fn run(arguments: &Validate, printer: Printer) -> Exit {
     let (valid, diagnostics) = policies::validate(&arguments.paths, &world::offline());
-    let exit = if diagnostics.has_errors() { Exit::Invalid } else { Exit::Done };
+    let exit = if diagnostics.has_errors() {
+        Exit::Invalid
+    } else {
+        Exit::Done
+    };
     match arguments.output {
         Output::Json => {
             let document = json!({
@@ -23,7 +27,11 @@ pub(crate) fn run(arguments: &Validate, printer: Printer) -> Exit {
         }
         Output::Text => {
             if !diagnostics.is_empty() {
-                printer.answer(&holdfast_policy::render(&diagnostics, printer.width(), printer.colour()));
+                printer.answer(&holdfast_policy::render(
+                    &diagnostics,
+                    printer.width(),
+                    printer.colour(),
+                ));
             }
             if !diagnostics.has_errors() {
                 for (policy, _) in &valid {

@@ -1,0 +1,360 @@
+//! From a rule's documents to what is desired, facet by facet.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use holdfast_contract as contract;
+use holdfast_contract::{
+    Desired, Facet, Kind, KindName, Locator, Mark, NotLocated, Path, ResourceKey, Segment,
+};
+use holdfast_expression::{MapKey, Scope, Value};
+use holdfast_policy::{
+    Entry, Evaluated, Name, PathQuery, Tree, TreeNode, Variant, Verb, lay_under, to_expression,
+};
+
+use super::instance::{Builder, Named};
+use super::naming::Naming;
+use super::{Resource, State};
+use crate::address::Address;
+use crate::evaluate::NoAnswer;
+use crate::objects;
+use crate::scope::Roots;
+
+impl<'p> Builder<'_, 'p> {
+    /// The resources of a kind that documents name themselves: one for each.
+    pub(super) fn documents(
+        &self,
+        address: &Address,
+        roots: &Roots,
+        variant: &'p Variant,
+        named: &Named<'_>,
+    ) -> Result<Vec<Resource<'p>>, State> {
+        let roots = self.recording(roots);
+        let parts = match self.laid_out(variant, &roots, named.kind.name()) {
+            Ok(parts) => parts,
+            Err(no) => {
+                // Its identity may be known although the rest isn't, so that it can still be observed.
+                let identities = self.identities(variant, &roots);
+                let many = identities.len() > 1;
+                let open = identities.into_iter().map(|part| {
+                    let mut resource = self.located(address, &roots, variant, named, part, many);
+                    if resource.state == State::Active {
+                        resource.state = State::Open(no.clone());
+                    }
+                    resource
+                });
+                let open: Vec<Resource<'p>> = open.collect();
+                return if open.is_empty() {
+                    Err(State::Open(no))
+                } else {
+                    Ok(open)
+                };
+            }
+        };
+        let many = parts.len() > 1 || variant.documents.len() > 1;
+        Ok(parts
+            .into_iter()
+            .map(|part| self.located(address, &roots, variant, named, part, many))
+            .collect())
+    }
+
+    fn located(
+        &self,
+        address: &Address,
+        roots: &Roots,
+        variant: &'p Variant,
+        named: &Named<'_>,
+        mut document: Evaluated,
+        many: bool,
+    ) -> Resource<'p> {
+        let address = if many {
+            address.object(objects::label(&document.value))
+        } else {
+            address.clone()
+        };
+        let mut resource = self.resource(&address, roots, Some(variant), State::Active);
+        resource.what = objects::what(&document.value).unwrap_or_else(|| resource.what.clone());
+        match self.locate(named, None, &document.value) {
+            Ok(key) => {
+                objects::place(&mut document.value, &key);
+                resource.key = Some(key);
+            }
+            Err(state) => resource.state = state,
+        }
+        self.desire(&mut resource, named.kind, document);
+        resource
+    }
+
+    /// The roots in which a rule sees the name that it is to record, before that is anybody else's to see.
+    fn recording(&self, roots: &Roots) -> Roots {
+        let Some(previous) = self.previous else {
+            return roots.clone();
+        };
+        let mut rules: BTreeMap<MapKey, Value> = match roots.root("rules") {
+            Some(Value::Map(entries)) => (*entries).clone(),
+            _ => return roots.clone(),
+        };
+        let mut changed = false;
+        for rule in self.input.policy.rules.values() {
+            let records_here = rule.variants.iter().any(|variant| {
+                matches!(&variant.name, Some(Name::Generate { record: Some(record), .. }) if record.rule == self.rule.key)
+            });
+            let candidate =
+                previous
+                    .of_rule(&rule.key)
+                    .find_map(|resource| match (&resource.naming, &resource.key) {
+                        (Naming::Unrecorded(_), Some(key)) => Some(resource.kind.as_ref()?.attributes(key)),
+                        _ => None,
+                    });
+            let Some(attributes) = candidate.filter(|_| records_here) else {
+                continue;
+            };
+            let key = MapKey::from(rule.key.as_str());
+            let mut entries = rules
+                .get(&key)
+                .and_then(Value::as_map)
+                .cloned()
+                .unwrap_or_default();
+            for (name, value) in attributes {
+                entries.insert(MapKey::from(name), to_expression(&value));
+            }
+            rules.insert(key, Value::from(entries));
+            changed = true;
+        }
+        if changed {
+            roots.with("rules", Value::from(rules))
+        } else {
+            roots.clone()
+        }
+    }
+
+    /// The variant's documents, each with the kind's defaults under it.
+    pub(super) fn laid_out(
+        &self,
+        variant: &'p Variant,
+        roots: &Roots,
+        kind: &KindName,
+    ) -> Result<Vec<Evaluated>, NoAnswer> {
+        let evaluator = self.input.evaluator;
+        let default = match self.input.policy.defaults.get(kind) {
+            Some(tree) => evaluator.tree(tree, roots)?,
+            None => None,
+        };
+        let mut parts = Vec::new();
+        for document in &variant.documents {
+            parts.extend(evaluator.documents(&document.tree, roots)?);
+        }
+        if let Some(default) = default {
+            parts = parts.into_iter().map(|part| lay_under(part, &default)).collect();
+        }
+        for part in &mut parts {
+            part.value = std::mem::take(&mut part.value).without_nulls();
+        }
+        Ok(parts)
+    }
+
+    /// What documents say of their identity, each field by itself, where the whole can't be evaluated.
+    fn identities(&self, variant: &'p Variant, roots: &Roots) -> Vec<Evaluated> {
+        let evaluator = self.input.evaluator;
+        let default = self.input.policy.defaults.get(&objects::kind());
+        let default = default
+            .and_then(|tree| evaluator.tree(tree, roots).ok())
+            .flatten();
+        variant
+            .documents
+            .iter()
+            .filter_map(|document| evaluator.tree(&identity_of(&document.tree), roots).ok().flatten())
+            .map(|part| match &default {
+                Some(default) => lay_under(part, default),
+                None => part,
+            })
+            .collect()
+    }
+
+    pub(super) fn locate(
+        &self,
+        named: &Named<'_>,
+        name: Option<&contract::Value>,
+        desired: &contract::Value,
+    ) -> Result<ResourceKey, State> {
+        let locator = Locator {
+            provider: &named.settings.name,
+            name,
+            region: named.region,
+            desired,
+            served: self.served,
+        };
+        named.kind.locate(&locator).map_err(|error| match error {
+            NotLocated::Unknown(unknown) => State::Open(NoAnswer::Waits(unknown.waits_for)),
+            NotLocated::Invalid(message) => State::Blocked(message),
+        })
+    }
+
+    /// Splits a whole document into facets, and finds the special places in each.
+    pub(super) fn desire(&self, resource: &mut Resource<'p>, kind: &Arc<dyn Kind>, declared: Evaluated) {
+        let Some(variant) = resource.variant else { return };
+        let mark = Mark {
+            policy: self.input.mark.to_owned(),
+            identity: resource.identity.clone(),
+        };
+        let document = declared.value.clone();
+        let whole = if variant.verb == Verb::Ensure {
+            kind.mark(document, &mark)
+        } else {
+            document
+        };
+        let initial = places(kind, &variant.initial, &whole);
+        let exact = places(kind, &variant.exact, &whole);
+        for (facet, value) in kind.split(whole.clone()) {
+            let mut desired = Desired::new(value);
+            desired.initial = initial.get(&facet).cloned().unwrap_or_default();
+            desired.exact = exact.get(&facet).cloned().unwrap_or_default();
+            resource.facets.insert(facet, desired);
+        }
+        self.stamp(resource, kind, variant);
+        resource.manifest = manifest(variant, &declared, &self.rule.place.file);
+        resource.declared = Some(declared);
+        resource.wanted = Self::wanted(resource, kind, variant);
+    }
+
+    /// Lays the stamps into what is desired, as places that alone are no reason to write.
+    fn stamp(&self, resource: &mut Resource<'p>, kind: &Arc<dyn Kind>, variant: &'p Variant) {
+        for stamp in &variant.stamp {
+            let Some(path) = stamp.path.singular() else {
+                continue;
+            };
+            let Ok(value) = self.input.evaluator.value(&stamp.value, &resource.roots) else {
+                continue;
+            };
+            let value = match value.to_json() {
+                Ok(json) => contract::Value::from_json(json),
+                Err(_) => continue,
+            };
+            let (facet, path) = split_path(kind, &path);
+            if let Some(desired) = resource.facets.get_mut(&facet) {
+                put(&mut desired.value, path.segments(), value);
+                resource.stamps.entry(facet).or_default().push(path);
+            }
+        }
+    }
+
+    pub(super) fn wanted(
+        resource: &Resource<'p>,
+        kind: &Arc<dyn Kind>,
+        variant: &'p Variant,
+    ) -> BTreeSet<Facet> {
+        let mut wanted: BTreeSet<Facet> = resource.facets.keys().cloned().collect();
+        wanted.insert(kind.root_facet().clone());
+        match variant.observed_facets() {
+            Some(fields) => {
+                let facets = kind
+                    .facets()
+                    .iter()
+                    .filter(|facet| fields.contains(facet.as_str()));
+                wanted.extend(facets.cloned());
+            }
+            None => wanted.extend(kind.facets().iter().cloned()),
+        }
+        if !resource.identity.is_empty() {
+            wanted.extend(kind.created_with().iter().cloned());
+        }
+        if kind.name().as_str() == objects::KIND {
+            // Readiness is in the status, which comes with the object at no cost.
+            wanted.extend(kind.facets().iter().cloned());
+        }
+        wanted
+    }
+}
+
+/// The file of a document without a single expression that lies beside the policy.
+fn manifest(variant: &Variant, declared: &Evaluated, policy: &Arc<str>) -> Option<Arc<str>> {
+    let place = &declared.origins.place;
+    let document = variant
+        .documents
+        .iter()
+        .find(|document| document.tree.place == *place)?;
+    let mut computed = false;
+    document.tree.visit(&mut |_| computed = true);
+    (!computed && place.file != *policy).then(|| Arc::clone(&place.file))
+}
+
+/// The places that `queries` find in a whole document, by facet.
+pub(crate) fn places(
+    kind: &Arc<dyn Kind>,
+    queries: &[PathQuery],
+    document: &contract::Value,
+) -> BTreeMap<Facet, Vec<Path>> {
+    let mut found: BTreeMap<Facet, Vec<Path>> = BTreeMap::new();
+    for query in queries {
+        for (path, _) in query.select(document) {
+            let (facet, path) = split_path(kind, &path);
+            found.entry(facet).or_default().push(path);
+        }
+    }
+    found
+}
+
+/// The part of a document that says which one it is.
+fn identity_of(document: &Tree) -> Tree {
+    let kept = |tree: &Tree, keys: &[&str]| match &tree.node {
+        TreeNode::Map { entries, .. } => entries
+            .iter()
+            .filter(|entry| entry.key.literal().is_some_and(|key| keys.contains(&key)))
+            .cloned()
+            .collect(),
+        _ => Vec::new(),
+    };
+    let map = |tree: &Tree, entries| Tree {
+        place: tree.place.clone(),
+        node: TreeNode::Map {
+            when: None,
+            for_each: None,
+            entries,
+        },
+    };
+    let mut entries: Vec<Entry> = kept(document, &["apiVersion", "kind", "metadata"]);
+    for entry in entries
+        .iter_mut()
+        .filter(|entry| entry.key.literal() == Some("metadata"))
+    {
+        entry.value = map(&entry.value, kept(&entry.value, &["name", "namespace"]));
+    }
+    map(document, entries)
+}
+
+/// From a place in a whole document to a place in one of its facets.
+pub(super) fn split_path(kind: &Arc<dyn Kind>, path: &Path) -> (Facet, Path) {
+    if let Some(Segment::Key(first)) = path.segments().first()
+        && let Some(facet) = kind
+            .facets()
+            .iter()
+            .find(|facet| facet.as_str() == first && *facet != kind.root_facet())
+    {
+        return (facet.clone(), under(path, 1));
+    }
+    (kind.root_facet().clone(), path.clone())
+}
+
+/// `path` without its first `steps` steps.
+fn under(path: &Path, steps: usize) -> Path {
+    Path::from(path.segments().iter().skip(steps).cloned().collect::<Vec<_>>())
+}
+
+/// Puts `value` at a path of map keys, making the maps on the way.
+fn put(document: &mut contract::Value, path: &[Segment], value: contract::Value) {
+    let Some((Segment::Key(key), rest)) = path.split_first() else {
+        return;
+    };
+    let Some(entries) = document.as_map_mut() else {
+        return;
+    };
+    if rest.is_empty() {
+        entries.insert(key.clone(), value);
+    } else {
+        put(
+            entries.entry(key.clone()).or_insert_with(contract::Value::map),
+            rest,
+            value,
+        );
+    }
+}
