@@ -81,6 +81,11 @@ impl Kinds {
     pub(crate) fn settings(&self, provider_type: &str) -> Option<&Shape> {
         self.settings.get(provider_type)
     }
+
+    /// The kinds whose providers are there, in order of name.
+    pub(crate) fn registered(&self) -> impl Iterator<Item = &Arc<dyn Kind>> {
+        self.registered.values().map(|(kind, _)| kind)
+    }
 }
 
 /// `s3` of `s3/Bucket`.

@@ -12,7 +12,7 @@ use crate::parameters::check_value;
 use crate::yaml::{Data, Node};
 
 /// The fields of a schema.
-pub(super) const SCHEMA_FIELDS: &[&str] = &[
+pub(crate) const SCHEMA_FIELDS: &[&str] = &[
     "type",
     "description",
     "default",

@@ -11,7 +11,7 @@ use holdfast_contract::{
 };
 
 /// All that tests know: `kubernetes/Object` and `s3/Bucket`.
-pub fn registry() -> Registry {
+pub(crate) fn registry() -> Registry {
     let objects = TestKind::new(
         "kubernetes/Object",
         Shape::Any,
@@ -130,6 +130,7 @@ fn bucket() -> Shape {
 struct TestKind {
     name: KindName,
     shape: Shape,
+    root: Facet,
     facets: Vec<Facet>,
     attributes: &'static [&'static str],
 }
@@ -139,6 +140,7 @@ impl TestKind {
         Arc::new(Self {
             name: KindName::from(name),
             shape,
+            root: facets.first().map(|facet| Facet::from(*facet)).unwrap(),
             facets: facets.iter().map(|facet| Facet::from(*facet)).collect(),
             attributes,
         })
@@ -156,10 +158,10 @@ impl Kind for TestKind {
         &self.facets
     }
     fn root_facet(&self) -> &Facet {
-        &self.facets[0]
+        &self.root
     }
     fn split(&self, desired: Value) -> BTreeMap<Facet, Value> {
-        [(self.facets[0].clone(), desired)].into()
+        [(self.root.clone(), desired)].into()
     }
     fn locate(&self, locator: &Locator<'_>) -> Result<ResourceKey, NotLocated> {
         Err(NotLocated::Invalid(format!(
