@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::select_all;
-use holdfast_contract::{Difference, Facet, Holder, Provider, ProviderError, ProviderName, Wanted};
+use holdfast_contract::{Difference, Facet, Holder, Provider, ProviderError, ProviderName, Served, Wanted};
 use holdfast_policy::{FactSource, Parameters, ValidPolicy};
 use tokio::time::Instant;
 
@@ -99,6 +99,7 @@ struct Run<'r> {
     /// What was written, when, and to mend which differences.
     written: BTreeMap<(Address, Option<Facet>), (Instant, Vec<Difference>)>,
     last_waiting: Vec<(String, String)>,
+    asked_types: bool,
 }
 
 impl<'r> Run<'r> {
@@ -113,6 +114,7 @@ impl<'r> Run<'r> {
             attempts: BTreeMap::new(),
             written: BTreeMap::new(),
             last_waiting: Vec::new(),
+            asked_types: false,
         }
     }
 
@@ -146,11 +148,19 @@ impl<'r> Run<'r> {
                 session.save_ledger().await?;
                 return Ok(pass.report);
             }
-            if idle {
+            if pass.stale_types {
+                session.refresh_types = true;
+                session.served.retain(|_, served| *served != Served::No);
+            }
+            if idle && pass.stale_types && !self.asked_types {
+                // What defines them is ready, so that they should be there at once; if not, they are waited for.
+                self.asked_types = true;
+            } else if idle {
                 self.wait(session, &pass).await;
             } else {
                 self.write(session, &pass.plan).await?;
                 self.poll = POLL.0;
+                self.asked_types = false;
             }
             self.refresh(session, &pass);
             pass = session.pass().await?;
@@ -161,9 +171,9 @@ impl<'r> Run<'r> {
     fn may_change(&self, pass: &Pass) -> bool {
         if !self.options.wait {
             // Then only what our own writes bring about is waited for.
-            return !self.written.is_empty() && !pass.unready.is_empty();
+            return pass.stale_types || (!self.written.is_empty() && !pass.unready.is_empty());
         }
-        !pass.unready.is_empty() || !pass.open_facts.is_empty()
+        pass.stale_types || !pass.unready.is_empty() || !pass.open_facts.is_empty()
     }
 
     async fn write(&mut self, session: &mut Session<'_>, plan: &Plan) -> Result<(), EngineError> {

@@ -70,6 +70,8 @@ pub(crate) struct Session<'p> {
     pub(crate) accepted: BTreeMap<(Address, Option<Facet>), Accepted>,
     pub(crate) refused: BTreeMap<(Address, Option<Facet>), String>,
     pub(crate) await_ready: bool,
+    /// Whether the cluster is to be asked anew which types it serves.
+    pub(crate) refresh_types: bool,
     /// The objects behind the facts of the last pass.
     pub(crate) fact_keys: BTreeMap<String, ResourceKey>,
 }
@@ -82,6 +84,8 @@ pub(crate) struct Pass {
     pub(crate) open_facts: BTreeSet<String>,
     /// What can be watched until it is ready.
     pub(crate) unready: Vec<Wanted>,
+    /// Whether types that were not served must be by now, as what defines them is ready.
+    pub(crate) stale_types: bool,
 }
 
 impl Engine {
@@ -127,6 +131,7 @@ impl<'p> Session<'p> {
             accepted: BTreeMap::new(),
             refused: BTreeMap::new(),
             await_ready: true,
+            refresh_types: false,
             fact_keys: BTreeMap::new(),
         })
     }
@@ -251,7 +256,8 @@ impl<'p> Session<'p> {
         else {
             return false;
         };
-        match cluster.served(apis, false).await {
+        let refresh = std::mem::take(&mut self.refresh_types);
+        match cluster.served(apis, refresh).await {
             Ok(served) => {
                 for api in apis {
                     self.served
@@ -317,6 +323,7 @@ impl<'p> Session<'p> {
             plan,
             open_facts: facts.values.keys().cloned().collect(),
             unready: Vec::new(),
+            stale_types: false,
         }
     }
 
@@ -365,11 +372,22 @@ impl<'p> Session<'p> {
                 })
             })
             .collect();
+        let stale_types = graph
+            .resources
+            .iter()
+            .filter(|resource| graph::is_unserved(resource, &self.served))
+            .any(|resource| {
+                resource
+                    .needs
+                    .iter()
+                    .any(|need| graph.defines_types(need) && is_ready(&plan, need))
+            });
         Ok(Pass {
             report,
             plan,
             open_facts,
             unready,
+            stale_types,
         })
     }
 
@@ -448,6 +466,14 @@ fn types(graph: &ResourceGraph<'_>) -> BTreeSet<ApiType> {
             Some(ApiType::new(api_version, document.get("kind")?.as_str()?))
         })
         .collect()
+}
+
+fn is_ready(plan: &Plan, address: &Address) -> bool {
+    let found = plan
+        .resources
+        .iter()
+        .find(|resource| resource.address == *address);
+    found.is_some_and(|resource| matches!(resource.phase, Phase::Converged | Phase::Drifted))
 }
 
 /// Where a policy acts, for people.

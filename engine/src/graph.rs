@@ -283,6 +283,18 @@ impl ResourceGraph<'_> {
             .find(|resource| resource.address == *address)
     }
 
+    /// Whether the resource at `address` brings object types.
+    #[must_use]
+    pub fn defines_types(&self, address: &Address) -> bool {
+        self.get(address).is_some_and(|resource| {
+            let (Some(kind), Some(key)) = (&resource.kind, &resource.key) else {
+                return false;
+            };
+            let desired = resource.facets.get(kind.root_facet());
+            desired.is_some_and(|desired| !kind.defines(key, &desired.value).is_empty())
+        })
+    }
+
     /// The searches that have to be made before names can be told, with the provider of each.
     #[must_use]
     pub fn searches(&self) -> Vec<(&Address, &ProviderName, &Search)> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use holdfast_contract as contract;
-use holdfast_contract::{ApiType, Kind, KindName, Served};
+use holdfast_contract::{ApiType, Kind, Served};
 use holdfast_expression::{MapKey, Value};
 use holdfast_policy::{Mode, Name, Rule, Variant, Verb, lay_under, to_expression, two_cases_hold};
 
@@ -196,7 +196,7 @@ impl<'p> Builder<'_, 'p> {
         variant: &'p Variant,
     ) -> Result<(ProviderSettings, Vec<Resource<'p>>), State> {
         let kind_name = variant.kind.clone().unwrap_or_else(objects::kind);
-        if let Some(what) = not_yet(variant, &kind_name) {
+        if let Some(what) = not_yet(variant) {
             return Err(State::Blocked(format!(
                 "`{what}` isn't there yet in this version, and can't be left aside"
             )));
@@ -457,13 +457,10 @@ impl<'p> Builder<'_, 'p> {
 }
 
 /// What a rule asks for that this version can't do. To act without it would be to do something else.
-fn not_yet(variant: &Variant, kind: &KindName) -> Option<&'static str> {
-    let is_object = kind.as_str() == objects::KIND;
+fn not_yet(variant: &Variant) -> Option<&'static str> {
     [
         ("hold", variant.hold.is_some()),
         ("takeOver", variant.take_over.is_some()),
-        ("absent", is_object && !variant.absent.is_empty()),
-        ("exact", is_object && !variant.exact.is_empty()),
     ]
     .into_iter()
     .find_map(|(what, asked)| asked.then_some(what))

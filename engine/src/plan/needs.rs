@@ -28,7 +28,9 @@ impl Judge<'_, '_> {
                 Some(Phase::Drifted | Phase::Contested | Phase::Blocked | Phase::Failed) => {
                     after.contains(need.rule.as_str()) || !self.exists(need)
                 }
-                Some(Phase::Settling) => after.contains(need.rule.as_str()) || self.gives_types(need),
+                Some(Phase::Settling) => {
+                    after.contains(need.rule.as_str()) || self.input.graph.defines_types(need)
+                }
                 Some(_) => true,
             })
             .map(ToString::to_string)
@@ -43,17 +45,6 @@ impl Judge<'_, '_> {
             .and_then(|resource| resource.key.as_ref());
         key.and_then(|key| self.input.snapshot.get(key))
             .is_some_and(|result| matches!(result, Ok(Observation::Present(_))))
-    }
-
-    /// Whether others need it ready and not merely there, as it brings the types that they are of.
-    fn gives_types(&self, address: &Address) -> bool {
-        self.input.graph.get(address).is_some_and(|resource| {
-            let (Some(kind), Some(key)) = (&resource.kind, &resource.key) else {
-                return false;
-            };
-            let desired = resource.facets.get(kind.root_facet());
-            desired.is_some_and(|desired| !kind.defines(key, &desired.value).is_empty())
-        })
     }
 
     pub(super) fn name_waits(&self) -> BTreeSet<String> {

@@ -5,7 +5,7 @@ use crate::printer::Printer;
 use crate::world;
 
 pub(crate) fn run(printer: Printer) -> Exit {
-    let _ = world::offline();
-    printer.error("the schema isn't built yet");
-    Exit::Failed
+    let schema = holdfast_policy::json_schema(&world::offline());
+    printer.answer(&format!("{schema:#}\n"));
+    Exit::Done
 }

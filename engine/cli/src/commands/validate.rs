@@ -9,7 +9,12 @@ use crate::printer::Printer;
 use crate::world;
 
 pub(crate) fn run(arguments: &Validate, printer: Printer) -> Exit {
-    let (valid, diagnostics) = policies::validate(&arguments.paths, &world::offline());
+    let (valid, mut diagnostics) = policies::validate(&arguments.paths, &world::offline());
+    for (policy, _) in &valid {
+        policy.not_yet.iter().for_each(|note| diagnostics.push(note.clone()));
+        policy.sources.values().for_each(|source| diagnostics.add_source(source));
+    }
+    diagnostics.sort();
     let exit = if diagnostics.has_errors() {
         Exit::Invalid
     } else {
