@@ -67,6 +67,13 @@ impl PathQuery {
                 hint,
             });
         }
+        if text.matches("..").count() > MAX_DESCENTS {
+            let hint = format!("a path has `..` at most {MAX_DESCENTS} times: name the way instead");
+            return Err(NotAPath {
+                span: Span::new(0, text.len()),
+                hint,
+            });
+        }
         match parse_json_path(text) {
             Ok(query) => Ok(Self {
                 text: text.to_owned(),
@@ -138,6 +145,9 @@ impl Select {
         Ok(found.first().map(|(_, value)| (*value).clone()))
     }
 }
+
+/// Each further `..` multiplies what there is to look at by the document's size.
+const MAX_DESCENTS: usize = 2;
 
 /// Filters nest by recursion in the parser.
 const MAX_DEPTH: usize = 16;
@@ -330,6 +340,7 @@ mod tests {
         );
         assert_eq!(error("$.data.install-config").span, Span::new(14, 15));
         assert_eq!(error("spec.x").hint, "a path starts with `$`, as `$.spec.x`");
+        assert!(error("$..a..b..c").hint.contains("at most 2 times"));
         assert!(PathQuery::parse(&"[".repeat(900), Place::of_file("p")).is_err());
     }
 

@@ -196,7 +196,7 @@ fn a_fact_comes_after_the_facts_that_its_place_is_made_of() {
 
 #[test]
 fn a_policy_without_a_folder_carries_its_files() {
-    let text = "apiVersion: holdfast.dev/v1alpha1\nkind: Policy\nmetadata: { name: x, namespace: acme, uid: abc }\nspec:\n  language: 1\n  files:\n    \
+    let text = "apiVersion: holdfast.dev/v1alpha1\nkind: Policy\nmetadata: { name: x, namespace: acme, uid: abc, creationTimestamp: null }\nspec:\n  language: 1\n  files:\n    \
                 a/one.yaml: |\n      apiVersion: v1\n      kind: Pod\n      metadata: { name: one }\n    \
                 a/two.yaml: |\n      apiVersion: v1\n      kind: Pod\n      metadata: { nam: two }\n  \
                 rules: { pods: { ensure: kubernetes/Object, templates: [ a/*.yaml ] } }\nstatus: {}\n";

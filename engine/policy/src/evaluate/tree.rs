@@ -54,8 +54,8 @@ impl Tree {
         self.document(&Run { scope, context }, budget)
     }
 
-    /// The documents: one, none where it is left out, or one for each item of a `$forEach` at its root. `Err` inside
-    /// the result's first part never happens; what is unknown about the number of documents comes as the second.
+    /// The documents: one, none where it is left out, or one for each item of a `$forEach` at its root. Beside them,
+    /// what has to be known before they can be: then there are none yet.
     ///
     /// # Errors
     /// As [`Tree::evaluate`].

@@ -16,6 +16,9 @@ pub(crate) struct Fields<'n> {
     owner: &'static str,
 }
 
+/// Fields that tools write as null where a server hasn't set them yet.
+const SERVERS: &[&str] = &["creationTimestamp", "status"];
+
 impl<'n> Fields<'n> {
     /// Takes `node` for a map with the fields `known`, of what messages call `owner`, and reports others. Nothing where
     /// it isn't a map.
@@ -29,7 +32,7 @@ impl<'n> Fields<'n> {
         for (key, value) in entries {
             if !known.contains(&key.text.as_str()) {
                 faults.push(unknown_field(key, owner, known));
-            } else if matches!(value.data, Data::Null) {
+            } else if matches!(value.data, Data::Null) && !SERVERS.contains(&key.text.as_str()) {
                 faults.push(null(key));
             }
         }
