@@ -36,7 +36,12 @@ impl Cluster {
                 .arg("--config")
                 .arg(stages);
             // No port of its own: it would be a fixed one.
-            command.args(["--manage-all-nodes=true", "--server-address="]);
+            // Without leases the node turns NotReady a minute after the start, and its pods with it.
+            command.args([
+                "--manage-all-nodes=true",
+                "--server-address=",
+                "--node-lease-duration-seconds=40",
+            ]);
         })?;
         self.controllers.push(kwok);
         let labels = json!({ "kubernetes.io/hostname": NODE, "kubernetes.io/os": "linux" });
