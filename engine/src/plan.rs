@@ -93,7 +93,6 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
             manifest: resource.manifest.clone(),
             phase,
             reason: found.reason,
-            overridden: Vec::new(),
             step: found.step,
             blocked: found.blocked,
         });

@@ -69,9 +69,6 @@ pub struct ResourceReport {
     pub phase: Phase,
     /// Why, in one sentence.
     pub reason: String,
-    /// Places where the server keeps its own value.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub overridden: Vec<String>,
     /// What would be done, if anything.
     pub action: Option<StepVerb>,
     /// What that waits for.
@@ -223,7 +220,6 @@ fn resource(planned: &PlannedResource) -> ResourceReport {
         manifest: planned.manifest.clone(),
         phase: planned.phase,
         reason: planned.reason.clone(),
-        overridden: planned.overridden.iter().map(ToString::to_string).collect(),
         action: step.map(|step| step.verb),
         waits: step.map(|step| step.waits.clone()).unwrap_or_default(),
         facets: step

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_contract::{Conflict, Difference, Facet, Fidelity, Path, ResourceKey, Write};
+use holdfast_contract::{Conflict, Difference, Facet, Fidelity, ResourceKey, Write};
 use holdfast_policy::Place;
 use serde::Serialize;
 
@@ -62,8 +62,6 @@ pub struct PlannedResource {
     pub phase: Phase,
     /// Why, in one sentence; for a step, why it is taken.
     pub reason: String,
-    /// Places where a server keeps its own value although another is declared.
-    pub overridden: Vec<Path>,
     /// What would be done; none when nothing.
     pub step: Option<Step>,
     /// Facets that can't be read or written, each with the reason; the others go on.

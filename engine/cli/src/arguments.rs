@@ -70,7 +70,10 @@ pub(crate) struct Where {
     ///
     /// It starts with what the policy folder's sandbox.yaml holds.
     #[arg(long, value_name = "STATE", num_args = 0..=1, require_equals = true, conflicts_with_all = ["context", "kubeconfig"])]
-    #[expect(clippy::option_option, reason = "no flag, a bare flag, and a flag with a file are three answers")]
+    #[expect(
+        clippy::option_option,
+        reason = "no flag, a bare flag, and a flag with a file are three answers"
+    )]
     pub(crate) sandbox: Option<Option<PathBuf>>,
 
     /// The context of the kubeconfig.

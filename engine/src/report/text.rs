@@ -159,7 +159,6 @@ fn unmet(report: &Report, options: TextOptions) -> String {
 fn is_shown(resource: &ResourceReport) -> bool {
     resource.action.is_some()
         || !resource.blocked.is_empty()
-        || !resource.overridden.is_empty()
         || !matches!(resource.phase, Phase::Converged | Phase::Skipped)
 }
 
@@ -185,7 +184,17 @@ fn resource_text(out: &mut String, resource: &ResourceReport, options: TextOptio
     };
     let address = options.paint(Style::Dim, &resource.address);
     let title = options.paint(Style::Strong, &title(resource));
-    let _ = writeln!(out, "\n  {} {title}  {address}", options.paint(style, symbol));
+    let symbol = options.paint(style, symbol);
+    if options.summary {
+        let why = if resource.action.is_some() {
+            String::new()
+        } else {
+            format!("   {}", resource.reason)
+        };
+        let _ = writeln!(out, "  {symbol} {title}  {address}{why}");
+        return;
+    }
+    let _ = writeln!(out, "\n  {symbol} {title}  {address}");
     if resource.action.is_none() {
         let _ = writeln!(
             out,
@@ -203,15 +212,9 @@ fn resource_text(out: &mut String, resource: &ResourceReport, options: TextOptio
     for (facet, why) in &resource.blocked {
         let _ = writeln!(out, "      {} {facet}: {why}", options.paint(Style::Removed, "!"));
     }
-    for path in &resource.overridden {
-        let _ = writeln!(out, "      overridden: the server keeps its own value of {path}");
-    }
-    if !options.summary {
-        let single =
-            resource.facets.len() == 1 && resource.facets.iter().all(|facet| facet.facet == "object");
-        for facet in &resource.facets {
-            facet_text(out, resource, facet, single, options);
-        }
+    let single = resource.facets.len() == 1 && resource.facets.iter().all(|facet| facet.facet == "object");
+    for facet in &resource.facets {
+        facet_text(out, resource, facet, single, options);
     }
 }
 

@@ -161,8 +161,9 @@ async fn config(connection: &Connection) -> Result<kube::Config, ProviderError> 
 }
 
 fn unusable(message: &str) -> ProviderError {
-    ProviderError::Unauthenticated {
+    ProviderError::Unavailable {
         service: SERVICE.to_owned(),
         message: message.to_owned(),
+        source: None,
     }
 }

@@ -14,6 +14,9 @@ use crate::policies::{self, Chosen};
 use crate::printer::Printer;
 use crate::world;
 
+/// How many of the things that are waited for are named.
+const WAITING_SHOWN: usize = 3;
+
 pub(crate) async fn run(arguments: Apply, printer: Printer) -> Exit {
     let chosen = match policies::choose(&arguments.selection, &world::offline(), printer) {
         Ok(chosen) => chosen,
@@ -148,10 +151,16 @@ fn lines(progress: &Progress<'_>, text: TextOptions) -> Vec<String> {
                 Err(error) => vec![format!("  {} {what}: {error}", text.paint(Style::Removed, "!"))],
             }
         }
-        Progress::Waiting(waiting) => waiting
-            .iter()
-            .map(|(address, why)| format!("  {} {address}: {why}", text.paint(Style::Waiting, "…")))
-            .collect(),
+        Progress::Waiting(waiting) => {
+            let shown = waiting.iter().take(WAITING_SHOWN);
+            let mut lines: Vec<String> = shown
+                .map(|(address, why)| format!("  {} {address}: {why}", text.paint(Style::Waiting, "…")))
+                .collect();
+            if let Some(more) = waiting.len().checked_sub(WAITING_SHOWN).filter(|more| *more > 0) {
+                lines.push(format!("  {} and {more} more", text.paint(Style::Waiting, "…")));
+            }
+            lines
+        }
     }
 }
 

@@ -11,8 +11,14 @@ use crate::world;
 pub(crate) fn run(arguments: &Validate, printer: Printer) -> Exit {
     let (valid, mut diagnostics) = policies::validate(&arguments.paths, &world::offline());
     for (policy, _) in &valid {
-        policy.not_yet.iter().for_each(|note| diagnostics.push(note.clone()));
-        policy.sources.values().for_each(|source| diagnostics.add_source(source));
+        policy
+            .not_yet
+            .iter()
+            .for_each(|note| diagnostics.push(note.clone()));
+        policy
+            .sources
+            .values()
+            .for_each(|source| diagnostics.add_source(source));
     }
     diagnostics.sort();
     let exit = if diagnostics.has_errors() {
