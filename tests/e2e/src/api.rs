@@ -4,6 +4,10 @@ use holdfast_testbed::Cluster;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
+/// How often, and with what pause, a request is sent again that the server asks to send again.
+const AGAIN: u32 = 300;
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// The API server as another client than the program sees it, user `admin`.
 ///
 /// What it writes is the field manager `by-hand`'s. Whatever the server refuses fails the test.
@@ -104,6 +108,7 @@ impl Api {
         .await;
     }
 
+    /// The answer, whatever it is; while a new kind's storage isn't ready the server asks to come again.
     async fn send(
         &self,
         method: Method,
@@ -111,20 +116,26 @@ impl Api {
         content: &str,
         body: Option<&Value>,
     ) -> (StatusCode, String) {
-        let mut request = self.client.request(method.clone(), format!("{}{path}", self.url));
-        if let Some(body) = body {
-            request = request.header("content-type", content).body(body.to_string());
+        let failed = |error: reqwest::Error| -> (StatusCode, String) { panic!("{method} {path}: {error:?}") };
+        for _ in 0..AGAIN {
+            let mut request = self.client.request(method.clone(), format!("{}{path}", self.url));
+            if let Some(body) = body {
+                request = request.header("content-type", content).body(body.to_string());
+            }
+            let answer = match request.send().await {
+                Ok(answer) => answer,
+                Err(error) => return failed(error),
+            };
+            let status = answer.status();
+            if status != StatusCode::TOO_MANY_REQUESTS {
+                return match answer.text().await {
+                    Ok(text) => (status, text),
+                    Err(error) => failed(error),
+                };
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        let answer = request
-            .send()
-            .await
-            .unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
-        let status = answer.status();
-        let text = answer
-            .text()
-            .await
-            .unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
-        (status, text)
+        panic!("{method} {path}: the server asks to come again, and again");
     }
 }
 

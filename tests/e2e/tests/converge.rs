@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     reason = "tests"
 )]
 
@@ -13,7 +14,7 @@ use holdfast_testbed::round_trips;
 use serde_json::Value;
 
 const PLAN: [&str; 2] = ["plan", "policies/managed-velero"];
-const APPLY: [&str; 3] = ["apply", "policies/managed-velero", "--yes"];
+const APPLY: [&str; 5] = ["apply", "policies/managed-velero", "--yes", "--timeout", "30s"];
 
 /// The story of a cluster's first day, told in the order in which it happens.
 #[test]
@@ -184,7 +185,9 @@ async fn a_second_apply_writes_nothing(stage: &Stage) {
 }
 
 async fn what_others_need_no_longer_be_awaited(stage: &Stage) {
-    let (apply, witness) = stage.witness(&[APPLY[0], APPLY[1], APPLY[2], "--no-wait"]).await;
+    let (apply, witness) = stage
+        .witness(&["apply", "policies/managed-velero", "--yes", "--no-wait"])
+        .await;
     drop(apply.exits(0));
     assert_eq!(witness.writes_beside_the_lease(), [""; 0]);
 }

@@ -101,7 +101,7 @@ fn every_setting_of_the_backup_bucket_is_put_back_and_what_is_not_ours_stays() {
         let store = stage.store();
         store
             .retag(&bucket.name, |tags| {
-                drop(tags.insert("cost-centre".into(), "4711".into()))
+                drop(tags.insert("cost-centre".into(), "4711".into()));
             })
             .await;
         bucket
@@ -137,13 +137,13 @@ fn every_setting_of_the_backup_bucket_is_put_back_and_what_is_not_ours_stays() {
         bucket.expect("lifecycle").await;
         store
             .retag(&bucket.name, |tags| {
-                drop(tags.insert("team".into(), "other".into()))
+                drop(tags.insert("team".into(), "other".into()));
             })
             .await;
         bucket.expect("tags").await;
         store
             .retag(&bucket.name, |tags| {
-                drop(tags.remove("velero.io/backup-location"))
+                drop(tags.remove("velero.io/backup-location"));
             })
             .await;
         bucket.expect("tags").await;
@@ -183,7 +183,7 @@ fn every_setting_of_a_lone_bucket_is_put_back_and_what_is_not_ours_stays() {
         bucket.drift("policy", &policy.to_string()).await;
         store
             .retag(&bucket.name, |tags| {
-                drop(tags.insert("cost-centre".into(), "4711".into()))
+                drop(tags.insert("cost-centre".into(), "4711".into()));
             })
             .await;
         bucket

@@ -183,7 +183,7 @@ fn no_output_shows_a_secret() {
             "events",
             "veleroinstalls",
         ] {
-            let all = stage.kubectl(&[
+            let get = [
                 "get",
                 kept,
                 "--namespace",
@@ -191,22 +191,22 @@ fn no_output_shows_a_secret() {
                 "--output",
                 "json",
                 "--ignore-not-found",
-            ]);
-            shows_none(kept, &all.await, &planted);
+            ];
+            shows_none(kept, &stage.kubectl(&get).await, &planted);
         }
         let all = stage
             .kubectl(&["get", "events", "--all-namespaces", "--output", "json"])
             .await;
         shows_none("an event", &all, &planted);
-        let sent: Vec<_> = stage
+        let requests: Vec<_> = stage
             .s3
             .requests()
             .iter()
             .map(|request| format!("{request:?}"))
             .collect();
-        let sent = sent.concat().replace(SESSION, "");
-        assert!(!sent.is_empty());
-        shows_none("a request to the store", &sent, &planted);
+        assert!(!requests.is_empty());
+        // What signs a request is never part of it; only the token is, in a header that the log leaves out.
+        shows_none("a request to the store", &requests.concat(), &planted);
     });
 }
 
