@@ -15,6 +15,7 @@ use crate::apply::{Stop, apply};
 use crate::cycle::{Engine, EngineError, Pass, Session};
 use crate::lease::Lease;
 use crate::ledger::LedgerError;
+use crate::phase::{Event, IllegalTransition, Phase};
 use crate::report::{Applied, Report};
 use crate::step::{Accepted, Mint, Outcome, Plan, Step, StepVerb};
 
@@ -137,7 +138,7 @@ impl<'r> Run<'r> {
     async fn converge(&mut self, session: &mut Session<'_>, first: Pass) -> Result<Report, EngineError> {
         let mut pass = first;
         loop {
-            Self::remember_provisioned(session, &pass.plan);
+            Self::remember(session, &pass.plan);
             let ready = pass.plan.ready().next().is_some();
             let idle = pass.plan.mints.is_empty() && !ready;
             if idle && (pass.report.is_converged() || !self.may_change(&pass)) {
@@ -214,6 +215,7 @@ impl<'r> Run<'r> {
             watcher(Progress::Written(outcome, what));
         };
         let outcomes = apply(plan, session.providers.open(), &self.options.stop, &done).await;
+        moved(&mut session.phases, &outcomes)?;
         for outcome in outcomes {
             self.note(session, plan, outcome);
         }
@@ -297,10 +299,8 @@ impl<'r> Run<'r> {
             .report
             .resources
             .iter()
-            .filter(|resource| {
-                !resource.reason.is_empty() && !matches!(resource.phase, crate::Phase::Skipped)
-            })
-            .filter(|resource| resource.action.is_none() && resource.phase != crate::Phase::Converged)
+            .filter(|resource| !resource.reason.is_empty() && !matches!(resource.phase, Phase::Skipped))
+            .filter(|resource| resource.action.is_none() && resource.phase != Phase::Converged)
             .map(|resource| (resource.address.clone(), resource.reason.clone()))
             .collect();
         if waiting != self.last_waiting {
@@ -321,20 +321,11 @@ impl<'r> Run<'r> {
                 session.snapshot.forget(&wanted.key, None);
             }
         }
-        session.phases = pass
-            .plan
-            .resources
-            .iter()
-            .map(|resource| (resource.address.clone(), resource.phase))
-            .collect();
     }
 
-    fn remember_provisioned(session: &mut Session<'_>, plan: &Plan) {
+    fn remember(session: &mut Session<'_>, plan: &Plan) {
         for resource in &plan.resources {
-            if resource.phase == crate::Phase::Converged
-                && resource.blocked.is_empty()
-                && resource.key.is_some()
-            {
+            if resource.phase == Phase::Converged && resource.blocked.is_empty() && resource.key.is_some() {
                 session.ledger.remember_provisioned(&resource.address);
             }
         }
@@ -384,6 +375,27 @@ async fn watch(
         }
     }
     pushed
+}
+
+/// What the calls of a step mean for where its resource stands: the worst of them counts.
+fn moved(phases: &mut BTreeMap<Address, Phase>, outcomes: &[Outcome]) -> Result<(), IllegalTransition> {
+    let mut ends: BTreeMap<&Address, Event> = BTreeMap::new();
+    for outcome in outcomes {
+        let end = match &outcome.result {
+            Ok(_) => Event::WriteFinished,
+            Err(error) if error.is_refusal() => Event::WriteRefused,
+            Err(_) => Event::WriteFailed,
+        };
+        let worst = ends.entry(&outcome.address).or_insert(end);
+        if *worst == Event::WriteFinished {
+            *worst = end;
+        }
+    }
+    for (address, end) in ends {
+        let before = phases.get(address).copied().unwrap_or(Phase::Unknown);
+        phases.insert(address.clone(), before.next(Event::WriteStarted)?.next(end)?);
+    }
+    Ok(())
 }
 
 fn differences(step: &Step, facet: Option<&Facet>) -> Vec<Difference> {
@@ -443,7 +455,7 @@ impl Session<'_> {
         let converged = plan
             .resources
             .iter()
-            .filter(|resource| resource.phase == crate::Phase::Converged);
+            .filter(|resource| resource.phase == Phase::Converged);
         self.ledger.exists()
             && converged
                 .into_iter()

@@ -343,6 +343,7 @@ impl<'p> Session<'p> {
             comparisons,
             ledger: &self.ledger,
             served: &self.served,
+            phases: &self.phases,
             manager,
             mark,
             limits: &self.policy.limits,
@@ -354,7 +355,9 @@ impl<'p> Session<'p> {
             evaluator,
         })?;
         let checks = self.checks(graph, evaluator);
-        let report = report::build(&self.policy.id, subject(graph), &plan, checks);
+        let mut report = report::build(&self.policy.id, subject(graph), &plan, checks);
+        let writes = !plan.mints.is_empty() || plan.ready().next().is_some();
+        report.ledger = (writes && !self.ledger.exists()).then(|| self.engine.state.place(&self.policy.id));
         let open_facts = graph
             .resources
             .iter()

@@ -38,6 +38,8 @@ pub struct Input<'a> {
     pub ledger: &'a Ledger,
     /// What the cluster says of object types.
     pub served: &'a BTreeMap<ApiType, Served>,
+    /// Where each resource stood after the pass before, and after the writes since.
+    pub phases: &'a BTreeMap<Address, Phase>,
     /// The policy's field manager.
     pub manager: &'a str,
     /// By what the policy's things are marked.
@@ -83,7 +85,12 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
             phases: &phases,
         }
         .judge();
-        let phase = Phase::Unknown.next(found.event)?;
+        let before = input
+            .phases
+            .get(&resource.address)
+            .copied()
+            .unwrap_or(Phase::Unknown);
+        let phase = before.next(found.event)?;
         phases.insert(resource.address.clone(), phase);
         plan.resources.push(PlannedResource {
             address: resource.address.clone(),

@@ -29,6 +29,9 @@ pub struct Report {
     pub subject: Vec<String>,
     /// Requirements that don't hold; if there are any, nothing was read beyond the facts.
     pub unmet: Vec<Unmet>,
+    /// Where the ledger will be made, if it isn't there yet and something would be written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<String>,
     /// Names that will be generated, by address: how they begin.
     pub names: BTreeMap<String, String>,
     /// Every resource, in graph order.
@@ -179,6 +182,7 @@ pub fn build(policy: &PolicyId, subject: Vec<String>, plan: &Plan, checks: Vec<C
         policy: policy.clone(),
         subject,
         unmet: Vec::new(),
+        ledger: None,
         names: plan
             .mints
             .iter()

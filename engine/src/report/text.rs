@@ -70,6 +70,21 @@ pub fn plan_text(report: &Report, options: TextOptions) -> String {
     if !report.unmet.is_empty() {
         return unmet(report, options);
     }
+    if let Some(ledger) = &report.ledger {
+        let gap = if options.summary { "" } else { "\n" };
+        let symbol = options.paint(Style::Added, "+");
+        let _ = writeln!(
+            out,
+            "{gap}  {symbol} {}  ledger",
+            options.paint(Style::Strong, ledger)
+        );
+        if !options.summary {
+            let _ = writeln!(
+                out,
+                "      will remember generated names, and what this policy created"
+            );
+        }
+    }
     for resource in report.resources.iter().filter(|resource| is_shown(resource)) {
         resource_text(&mut out, resource, options);
     }
@@ -102,13 +117,10 @@ pub fn apply_text(report: &Report, options: TextOptions) -> String {
         .collect();
     let stopped = if applied.stopped { "Stopped. " } else { "" };
     if open.is_empty() {
-        let count = report.summary.unchanged;
-        let all = if count == 1 {
-            "the one resource is".to_owned()
-        } else {
-            format!("all {count} resources are")
+        let all = match report.summary.unchanged {
+            1 => "the one resource is".to_owned(),
+            count => format!("all {count} resources are"),
         };
-        let all = all.replace("resources are", "resources");
         let _ = writeln!(out, "{stopped}Apply: {done}; {all} converged.");
     } else {
         let holds = if open.len() == 1 {
