@@ -47,6 +47,8 @@ pub fn on_stage(test: impl AsyncFnOnce(&Stage)) {
         let stage = shared.as_ref().expect("it was just started");
         stage.s3.heal();
         stage.s3.clear();
+        // Of a run that ended with the test that began it.
+        stage.delete_lease().await;
         test(stage).await;
     });
 }
