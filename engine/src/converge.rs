@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::select_all;
 use holdfast_contract::{Difference, Facet, Holder, Provider, ProviderError, ProviderName, Served, Wanted};
-use holdfast_policy::{FactSource, Parameters, ValidPolicy};
+use holdfast_policy::{FactSource, Name, Parameters, ValidPolicy};
 use tokio::time::Instant;
 
 use crate::address::Address;
@@ -138,10 +138,10 @@ impl<'r> Run<'r> {
     async fn converge(&mut self, session: &mut Session<'_>, first: Pass) -> Result<Report, EngineError> {
         let mut pass = first;
         loop {
-            Self::remember(session, &pass.plan);
+            let news = Self::remember(session, &pass.plan);
             let ready = pass.plan.ready().next().is_some();
             let idle = pass.plan.mints.is_empty() && !ready;
-            if idle && (pass.report.is_converged() || !self.may_change(&pass)) {
+            if idle && !news && (pass.report.is_converged() || !self.may_change(&pass)) {
                 session.save_ledger().await?;
                 return Ok(pass.report);
             }
@@ -156,6 +156,8 @@ impl<'r> Run<'r> {
             if idle && pass.stale_types && !self.asked_types {
                 // What defines them is ready, so that they should be there at once; if not, they are waited for.
                 self.asked_types = true;
+            } else if idle && news {
+                // What is provisioned now may be what somebody is to be told: the next pass sees.
             } else if idle {
                 self.wait(session, &pass).await;
             } else {
@@ -323,10 +325,23 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn remember(session: &mut Session<'_>, plan: &Plan) {
+    /// Notes what has converged: that it did, and the name of what has a generated one, which the field that records
+    /// it may be the only one to know. Whether anything has for the first time.
+    fn remember(session: &mut Session<'_>, plan: &Plan) -> bool {
+        let mut news = false;
         for resource in &plan.resources {
-            if resource.phase == Phase::Converged && resource.blocked.is_empty() && resource.key.is_some() {
-                session.ledger.remember_provisioned(&resource.address);
+            let Some(key) = &resource.key else { continue };
+            if resource.phase != Phase::Converged || !resource.blocked.is_empty() {
+                continue;
+            }
+            news |= !session.ledger.provisioned(&resource.address);
+            session.ledger.remember_provisioned(&resource.address);
+            let rule = session.policy.rules.get(&resource.address.rule);
+            let generated = rule.is_some_and(|rule| {
+                rule.variants.iter().any(|variant| matches!(variant.name, Some(Name::Generate { .. })))
+            });
+            if generated {
+                session.ledger.remember_name(&resource.address, &key.name);
             }
         }
         session.phases = plan
@@ -334,6 +349,7 @@ impl<'r> Run<'r> {
             .iter()
             .map(|resource| (resource.address.clone(), resource.phase))
             .collect();
+        news
     }
 }
 
