@@ -179,7 +179,9 @@ impl Arguments {
     /// Starts the log on standard error: warnings, or what `RUST_LOG` says.
     pub(crate) fn start_log() {
         use tracing_subscriber::EnvFilter;
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+        // What the Kubernetes client logs of a lost connection stands in our own error, once.
+        let filter =
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,kube_client=off"));
         tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_ansi(false)
