@@ -4,7 +4,7 @@
 //! and how to meddle with it from outside, by another client than the provider's. [`run_all`] then runs every
 //! behaviour and reports every failure, not only the first.
 //!
-//! ```ignore
+//! ```text
 //! #[tokio::test]
 //! async fn buckets_behave() {
 //!     let subject = BucketSubject::start().await;

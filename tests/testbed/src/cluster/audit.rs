@@ -12,6 +12,9 @@ use serde::Deserialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::OWN_USER;
+
+/// As whom the API server tends to its own objects, at times of its own choosing.
+const SERVERS_OWN_USER: &str = "system:apiserver";
 use crate::error::{Error, Result};
 
 /// A moment in the audit log, in bytes from its start.
@@ -115,7 +118,7 @@ struct ResponseStatus {
     code: u16,
 }
 
-/// The events since `mark`, the testbed's own left out: one for each request, of its last stage.
+/// The events since `mark`, those of the testbed and of the API server itself left out: one for each request, of its last stage.
 pub(super) fn read(log: &Path, mark: Mark) -> Result<Vec<AuditEvent>> {
     let text = text(log, mark)?;
     let mut events = Vec::new();
@@ -126,7 +129,7 @@ pub(super) fn read(log: &Path, mark: Mark) -> Result<Vec<AuditEvent>> {
             answer: format!("{reason}: {line}"),
         };
         let line: Line = serde_json::from_str(line).map_err(|error| bad(error.to_string()))?;
-        if line.user.username == OWN_USER {
+        if [OWN_USER, SERVERS_OWN_USER].contains(&line.user.username.as_str()) {
             continue;
         }
         let id = line.audit_id.clone();
