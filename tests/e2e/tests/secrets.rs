@@ -10,7 +10,7 @@
 )]
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use holdfast_e2e::{Output, Stage, on_stage, path};
+use holdfast_e2e::{Output, STATE, Stage, on_stage, path};
 use serde_json::json;
 
 const POLICY: &str = "tests/e2e/policies/secrets";
@@ -19,6 +19,7 @@ const SOURCE: &str = "planted-in-a-fact";
 const ANNOTATION: &str = "planted-in-an-annotation";
 const DRIFTED: &str = "planted-by-another-hand";
 const SEALED: &str = "planted-in-what-cannot-change";
+const MANIFEST: &str = "planted-in-a-manifest";
 const STORE: &str = "planted-as-a-stores-key";
 const ENVIRONMENT: &str = "planted-in-the-environment";
 const SESSION: &str = "planted-as-a-session-token";
@@ -54,65 +55,70 @@ async fn make(stage: &Stage, name: &str, more: serde_json::Value) {
         .await;
 }
 
+/// Plants secrets in the cluster, and gives an administrator's kubeconfig with its token's signature.
+async fn plant(stage: &Stage) -> (String, String) {
+    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "vault" } });
+    stage.api.create("/api/v1/namespaces", &namespace).await;
+    let metadata = json!({ "name": "source", "annotations": { "acme.example/note": ANNOTATION } });
+    let source = json!({ "metadata": metadata, "stringData": { "key": SOURCE } });
+    make(stage, "source", source).await;
+    let keys = json!({ "aws_access_key_id": "test", "aws_secret_access_key": STORE });
+    make(stage, "store", json!({ "stringData": keys })).await;
+    // As `kubectl apply` leaves it behind: all of it once more, in an annotation.
+    let last = format!("{{\"password\":\"{ANNOTATION}\"}}");
+    let last = json!({ "kubectl.kubernetes.io/last-applied-configuration": last });
+    let metadata = json!({ "name": "own", "annotations": last });
+    let own = json!({ "metadata": metadata, "stringData": { "password": DRIFTED } });
+    make(stage, "own", own).await;
+    let sealed = json!({ "immutable": true, "stringData": { "password": SEALED } });
+    make(stage, "sealed", sealed).await;
+
+    // A token of the API server's own.
+    stage
+        .kubectl(&["create", "serviceaccount", "vault", "--namespace", "vault"])
+        .await;
+    let binding = [
+        "create",
+        "clusterrolebinding",
+        "vault",
+        "--clusterrole",
+        "cluster-admin",
+    ];
+    stage
+        .kubectl(&[&binding[..], &["--serviceaccount", "vault:vault"]].concat())
+        .await;
+    let token = stage
+        .cluster
+        .service_account_token("vault", "vault")
+        .await
+        .unwrap();
+    let kubeconfig = stage.cluster.kubeconfig_with_token("vault", &token).unwrap();
+    let signature = token.rsplit('.').next().expect("a token has a signature");
+    (kubeconfig.display().to_string(), signature.to_owned())
+}
+
+/// One run, of whose output neither part shows anything planted.
+async fn run(stage: &Stage, kubeconfig: &str, planted: &[String], command: &[&str]) -> Output {
+    let set = format!("password={PARAMETER}");
+    let mut arguments = vec![command[0], POLICY, "--set", &set, "--kubeconfig", kubeconfig];
+    arguments.extend(&command[1..]);
+    let variables = [
+        ("AWS_ENDPOINT_URL_S3", stage.s3.store().endpoint.as_str()),
+        ("AWS_SECRET_ACCESS_KEY", ENVIRONMENT),
+        ("AWS_SESSION_TOKEN", SESSION),
+        ("RUST_LOG", "trace"),
+    ];
+    let output = stage.begin(&arguments, &variables).finish().await;
+    shows_none(&format!("{command:?}: stdout"), &output.stdout, planted);
+    shows_none(&format!("{command:?}: stderr"), &output.stderr, planted);
+    output
+}
+
 #[test]
 fn no_output_shows_a_secret() {
     on_stage(async |stage| {
-        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "vault" } });
-        stage.api.create("/api/v1/namespaces", &namespace).await;
-        let annotations = json!({ "acme.example/note": ANNOTATION });
-        let metadata = json!({ "name": "source", "annotations": annotations });
-        make(
-            stage,
-            "source",
-            json!({ "metadata": metadata, "stringData": { "key": SOURCE } }),
-        )
-        .await;
-        let keys = json!({ "aws_access_key_id": "test", "aws_secret_access_key": STORE });
-        make(stage, "store", json!({ "stringData": keys })).await;
-        // As `kubectl apply` leaves it behind: all of it once more, in an annotation.
-        let last = json!({ "kubectl.kubernetes.io/last-applied-configuration": format!("{{\"password\":\"{ANNOTATION}\"}}") });
-        let metadata = json!({ "name": "own", "annotations": last });
-        make(
-            stage,
-            "own",
-            json!({ "metadata": metadata, "stringData": { "password": DRIFTED } }),
-        )
-        .await;
-        make(
-            stage,
-            "sealed",
-            json!({ "immutable": true, "stringData": { "password": SEALED } }),
-        )
-        .await;
-
-        // Signed in by a token of the API server's own.
-        stage
-            .kubectl(&["create", "serviceaccount", "vault", "--namespace", "vault"])
-            .await;
-        let binding = [
-            "create",
-            "clusterrolebinding",
-            "vault",
-            "--clusterrole",
-            "cluster-admin",
-        ];
-        stage
-            .kubectl(&[&binding[..], &["--serviceaccount", "vault:vault"]].concat())
-            .await;
-        let token = stage
-            .cluster
-            .service_account_token("vault", "vault")
-            .await
-            .unwrap();
-        let kubeconfig = stage
-            .cluster
-            .kubeconfig_with_token("vault", &token)
-            .unwrap()
-            .display()
-            .to_string();
-        let signature = token.rsplit('.').next().expect("a token has a signature");
-
-        let planted = [
+        let (kubeconfig, signature) = plant(stage).await;
+        let planted = forms(&[
             PARAMETER,
             SOURCE,
             ANNOTATION,
@@ -121,52 +127,28 @@ fn no_output_shows_a_secret() {
             STORE,
             ENVIRONMENT,
             SESSION,
-            "planted-in-a-manifest",
-            signature,
-        ];
-        let planted = forms(&planted);
-        let set = format!("password={PARAMETER}");
-        let run = async |command: &[&str], log: &str| -> Output {
-            let mut arguments = vec![command[0], POLICY, "--set", &set, "--kubeconfig", &kubeconfig];
-            arguments.extend(&command[1..]);
-            let endpoint = stage.s3.store().endpoint.clone();
-            let variables = [
-                ("AWS_ENDPOINT_URL_S3", endpoint.as_str()),
-                ("AWS_SECRET_ACCESS_KEY", ENVIRONMENT),
-                ("AWS_SESSION_TOKEN", SESSION),
-                ("RUST_LOG", log),
-            ];
-            let output = stage.begin(&arguments, &variables).finish().await;
-            shows_none(&format!("{command:?}: stdout"), &output.stdout, &planted);
-            shows_none(&format!("{command:?}: stderr"), &output.stderr, &planted);
-            output
-        };
+            MANIFEST,
+            &signature,
+        ]);
+        let run = async |command: &[&str]| run(stage, &kubeconfig, &planted, command).await;
 
-        let plan = run(&["plan", "--detailed-exitcode"], "trace").await.exits(2);
+        let plan = run(&["plan", "--detailed-exitcode"]).await.exits(2);
         assert!(plan.stderr.len() > 10_000, "a trace says a lot: {}", plan.stderr);
         assert!(plan.stdout.contains("(sensitive value)"), "{}", plan.stdout);
-        drop(run(&["plan", "--output", "json"], "trace").await.exits(0));
+        drop(run(&["plan", "--output", "json"]).await.exits(0));
         // The sealed one can't be changed, and the message of the server's refusal is about its data.
-        let apply = run(&["apply", "--yes", "--timeout", "30s"], "trace")
-            .await
-            .exits(2);
+        let apply = run(&["apply", "--yes", "--timeout", "30s"]).await.exits(2);
         let apply = apply.says("sealed");
         assert!(
             apply.stdout.contains("Everything else is converged."),
             "{}",
             apply.stdout
         );
-        drop(
-            run(
-                &["apply", "--yes", "--timeout", "30s", "--output", "json"],
-                "trace",
-            )
-            .await
-            .exits(2),
-        );
+        let json = run(&["apply", "--yes", "--timeout", "30s", "--output", "json"]).await;
+        drop(json.exits(2));
         // From here on by the environment's credentials.
         stage.api.delete(&path("v1", "Secret", "vault", "store")).await;
-        drop(run(&["plan", "--output", "json"], "trace").await.exits(0));
+        drop(run(&["plan", "--output", "json"]).await.exits(0));
 
         // They went where they belong.
         let own = stage
@@ -176,28 +158,15 @@ fn no_output_shows_a_secret() {
             .unwrap();
         assert_eq!(own["data"]["password"], json!(STANDARD.encode(PARAMETER)));
 
-        // What is kept: the ledger, the lease, events, and every object that isn't one of the secrets themselves.
-        for kept in [
-            "configmaps",
-            "leases.coordination.k8s.io",
-            "events",
-            "veleroinstalls",
-        ] {
-            let get = [
-                "get",
-                kept,
-                "--namespace",
-                "holdfast-system",
-                "--output",
-                "json",
-                "--ignore-not-found",
-            ];
-            shows_none(kept, &stage.kubectl(&get).await, &planted);
+        // What is kept: the ledger, the lease, and what the program says of itself.
+        for kept in ["configmaps", "leases.coordination.k8s.io"] {
+            let get = ["get", kept, "--namespace", STATE, "--output", "json"];
+            let all = stage.kubectl(&get).await;
+            assert!(all.contains("holdfast.dev/policy"), "nothing is kept: {all}");
+            shows_none(kept, &all, &planted);
         }
-        let all = stage
-            .kubectl(&["get", "events", "--all-namespaces", "--output", "json"])
-            .await;
-        shows_none("an event", &all, &planted);
+        let events = ["get", "events", "--all-namespaces", "--output", "json"];
+        shows_none("an event", &stage.kubectl(&events).await, &planted);
         let requests: Vec<_> = stage
             .s3
             .requests()
