@@ -12,10 +12,10 @@ use serde::Deserialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::OWN_USER;
+use crate::error::{Error, Result};
 
 /// As whom the API server tends to its own objects, at times of its own choosing.
 const SERVERS_OWN_USER: &str = "system:apiserver";
-use crate::error::{Error, Result};
 
 /// A moment in the audit log, in bytes from its start.
 #[derive(Clone, Copy, Debug)]
