@@ -118,8 +118,8 @@ pub fn apply_text(report: &Report, options: TextOptions) -> String {
     let stopped = if applied.stopped { "Stopped. " } else { "" };
     if open.is_empty() {
         let all = match report.summary.unchanged {
-            1 => "the one resource is".to_owned(),
-            count => format!("all {count} resources are"),
+            1 => "the one resource".to_owned(),
+            count => format!("all {count} resources"),
         };
         let _ = writeln!(out, "{stopped}Apply: {done}; {all} converged.");
     } else {
