@@ -126,7 +126,11 @@ async fn round(
         async move {
             let result = match provider {
                 Some(provider) => provider.find(query).await,
-                None => Ok(Vec::new()),
+                None => Err(ProviderError::Unavailable {
+                    service: (*name).to_string(),
+                    message: "it was not opened".to_owned(),
+                    source: None,
+                }),
             };
             (fact.name.clone(), result)
         }
@@ -151,13 +155,17 @@ async fn round(
                     let items = found.iter().map(|found| item(fact, found, providers, &query));
                     facts.values.insert(fact.name.clone(), Value::list(items));
                 }
-                Some(Err(ProviderError::NotServed { .. })) | None => {
+                Some(Err(ProviderError::NotServed { .. })) => {
                     facts
                         .values
                         .insert(fact.name.clone(), Value::list(Vec::<Value>::new()));
                 }
                 Some(Err(error)) => {
                     let value = unreadable(&format!("fact `{}`", fact.name), error);
+                    facts.values.insert(fact.name.clone(), value);
+                }
+                None => {
+                    let value = unreadable(&format!("fact `{}`", fact.name), &"it was not read");
                     facts.values.insert(fact.name.clone(), value);
                 }
             },

@@ -171,6 +171,21 @@ impl Providers {
         }
     }
 
+    /// The cluster's provider; one that could not be opened says nothing about what is in the cluster.
+    pub fn cluster(&self) -> Result<&Arc<dyn Provider>, ProviderError> {
+        let name = ProviderName::from(objects::PROVIDER);
+        self.open.get(&name).ok_or_else(|| {
+            self.failed
+                .get(&name)
+                .cloned()
+                .unwrap_or_else(|| ProviderError::Unavailable {
+                    service: "the cluster".to_owned(),
+                    message: "it was not opened".to_owned(),
+                    source: None,
+                })
+        })
+    }
+
     async fn try_open(&self, settings: &ProviderSettings) -> Result<Arc<dyn Provider>, ProviderError> {
         let factory =
             self.registry
@@ -221,8 +236,7 @@ impl Providers {
     }
 
     async fn secret(&self, namespace: &str, name: &str) -> Result<Option<CredentialSource>, ProviderError> {
-        let cluster = self.open.get(&ProviderName::from(objects::PROVIDER));
-        let Some(cluster) = cluster else { return Ok(None) };
+        let cluster = self.cluster()?;
         let key = objects::key(&objects::secret(), Some(namespace), name);
         let wanted = Wanted {
             key,

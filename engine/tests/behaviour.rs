@@ -466,3 +466,85 @@ async fn secrets_show_in_no_report() {
     }
     assert!(shown.contains("(sensitive value)"));
 }
+
+fn count(case: &Case, operation: Operation) -> usize {
+    let requests = case.world.requests();
+    requests
+        .iter()
+        .filter(|request| request.operation == operation)
+        .count()
+}
+
+/// A cluster that can't be reached.
+#[derive(Debug)]
+struct NoCluster(holdfast_contract::Shape);
+
+#[async_trait::async_trait]
+impl holdfast_contract::ProviderFactory for NoCluster {
+    fn provider_type(&self) -> &'static str {
+        "kubernetes"
+    }
+
+    fn kinds(&self) -> Vec<std::sync::Arc<dyn holdfast_contract::Kind>> {
+        vec![std::sync::Arc::new(holdfast_kubernetes::ObjectKind::new())]
+    }
+
+    fn settings(&self) -> &holdfast_contract::Shape {
+        &self.0
+    }
+
+    async fn open(
+        &self,
+        _config: holdfast_contract::ProviderConfig,
+    ) -> Result<std::sync::Arc<dyn holdfast_contract::Provider>, ProviderError> {
+        Err(ProviderError::Unavailable {
+            service: "the cluster".into(),
+            message: "no route".into(),
+            source: None,
+        })
+    }
+}
+
+#[tokio::test]
+async fn facts_of_a_cluster_that_cannot_be_reached_are_not_absent() {
+    let rules = format!(
+        "  facts: {{ marker: {{ object: {{ apiVersion: v1, kind: ConfigMap, namespace: default, name: marker }}, optional: true }} }}{}",
+        BUCKET.replace("    data:", "    data:\n      when: '!has(facts.marker)'")
+    );
+    let mut case = Case::text(&policy(&rules), "");
+    case.engine.registry = case
+        .engine
+        .registry
+        .clone()
+        .with(std::sync::Arc::new(NoCluster(holdfast_contract::Shape::Any)));
+    let report = case.apply().await;
+    assert_eq!(
+        resource(&report, "data").phase,
+        Phase::Unknown,
+        "{}",
+        text(&report)
+    );
+    assert_eq!(count(&case, Operation::Create), 0);
+}
+
+#[tokio::test]
+async fn a_secret_of_a_cluster_that_cannot_be_reached_is_not_passed_over() {
+    let rules = BUCKET.replace(
+        "{ region: us-east-2 }",
+        "{ region: us-east-2, credentials: [ { secret: { name: keys } }, environment ] }",
+    );
+    let mut case = Case::text(&policy(&rules), "");
+    case.engine.registry = case
+        .engine
+        .registry
+        .clone()
+        .with(std::sync::Arc::new(NoCluster(holdfast_contract::Shape::Any)));
+    let report = case.apply().await;
+    assert_eq!(
+        resource(&report, "data").phase,
+        Phase::Unknown,
+        "{}",
+        text(&report)
+    );
+    assert_eq!(count(&case, Operation::Create), 0);
+}

@@ -43,10 +43,10 @@ pub(super) async fn served(
     apis: &BTreeSet<ApiType>,
 ) -> Result<BTreeMap<ApiType, Served>, ProviderError> {
     let apis: Vec<ApiType> = apis.iter().cloned().collect();
-    match providers.open().get(&ProviderName::from(objects::PROVIDER)) {
-        Some(provider) if !apis.is_empty() => provider.served(&apis, false).await,
-        _ => Ok(BTreeMap::new()),
+    if apis.is_empty() {
+        return Ok(BTreeMap::new());
     }
+    providers.cluster()?.served(&apis, false).await
 }
 
 /// Tells what has to be read for facts.
