@@ -72,17 +72,29 @@ pub fn texts(data: &Value) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// How an object of several in one rule is told from the others: `Kind/name`, with its namespace if it names one.
+/// How an object of several in one rule is told from the others: `Kind/name`.
 #[must_use]
 pub fn label(document: &Value) -> String {
-    let text = |keys: &[&str]| {
-        document
-            .at(keys)
-            .and_then(Value::as_str)
-            .unwrap_or("?")
-            .to_owned()
-    };
-    format!("{}/{}", text(&["kind"]), text(&["metadata", "name"]))
+    format!(
+        "{}/{}",
+        text(document, &["kind"]),
+        text(document, &["metadata", "name"])
+    )
+}
+
+/// The same where several share kind and name: `Kind/namespace/name`.
+#[must_use]
+pub fn full_label(document: &Value) -> String {
+    format!(
+        "{}/{}/{}",
+        text(document, &["kind"]),
+        text(document, &["metadata", "namespace"]),
+        text(document, &["metadata", "name"])
+    )
+}
+
+fn text<'d>(document: &'d Value, keys: &[&str]) -> &'d str {
+    document.at(keys).and_then(Value::as_str).unwrap_or("?")
 }
 
 /// What an object is, for people: `apps/Deployment`.

@@ -475,6 +475,46 @@ fn count(case: &Case, operation: Operation) -> usize {
         .count()
 }
 
+#[tokio::test]
+async fn objects_of_one_name_in_two_namespaces_are_two_resources() {
+    let rules = "
+  rules:
+    maps:
+      ensure: kubernetes/Object
+      desired:
+        - { apiVersion: v1, kind: ConfigMap, metadata: { name: same, namespace: default } }
+        - { apiVersion: v1, kind: ConfigMap, metadata: { name: same, namespace: other } }
+        - { apiVersion: v1, kind: ConfigMap, metadata: { name: alone, namespace: default } }
+";
+    let sandbox = "objects: [ { apiVersion: v1, kind: Namespace, metadata: { name: other } } ]";
+    let case = Case::text(&policy(rules), sandbox);
+    let report = case.apply().await;
+    assert!(report.is_converged(), "{}", text(&report));
+    let addresses: Vec<&str> = report
+        .resources
+        .iter()
+        .map(|resource| resource.address.as_str())
+        .collect();
+    assert_eq!(
+        addresses,
+        [
+            r#"maps["ConfigMap/alone"]"#,
+            r#"maps["ConfigMap/default/same"]"#,
+            r#"maps["ConfigMap/other/same"]"#
+        ]
+    );
+    let other = objects::key(&ApiType::new("v1", "ConfigMap"), Some("other"), "same");
+    assert!(case.world.document(&other).is_some());
+}
+
+#[tokio::test]
+async fn one_object_twice_in_a_rule_is_refused_and_not_dropped() {
+    let one = "{ apiVersion: v1, kind: ConfigMap, metadata: { name: same, namespace: default } }";
+    let rules = format!("  rules: {{ maps: {{ ensure: kubernetes/Object, desired: [ {one}, {one} ] }} }}\n");
+    let report = Case::text(&policy(&rules), "").plan().await;
+    assert_eq!(report.summary.stuck, 2, "{}", text(&report));
+}
+
 /// A cluster that can't be reached.
 #[derive(Debug)]
 struct NoCluster(holdfast_contract::Shape);

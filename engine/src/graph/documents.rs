@@ -35,9 +35,9 @@ impl<'p> Builder<'_, 'p> {
             Err(no) => {
                 // Its identity may be known although the rest isn't, so that it can still be observed.
                 let identities = self.identities(variant, &roots);
-                let many = identities.len() > 1;
-                let open = identities.into_iter().map(|part| {
-                    let mut resource = self.located(address, &roots, variant, named, part, many);
+                let addresses = addresses(address, variant, &identities);
+                let open = identities.into_iter().zip(addresses).map(|(part, address)| {
+                    let mut resource = self.located(address, &roots, variant, named, part);
                     if resource.state == State::Active {
                         resource.state = State::Open(no.clone());
                     }
@@ -51,27 +51,22 @@ impl<'p> Builder<'_, 'p> {
                 };
             }
         };
-        let many = parts.len() > 1 || variant.documents.len() > 1;
+        let addresses = addresses(address, variant, &parts);
         Ok(parts
             .into_iter()
-            .map(|part| self.located(address, &roots, variant, named, part, many))
+            .zip(addresses)
+            .map(|(part, address)| self.located(address, &roots, variant, named, part))
             .collect())
     }
 
     fn located(
         &self,
-        address: &Address,
+        address: Address,
         roots: &Roots,
         variant: &'p Variant,
         named: &Named<'_>,
         mut document: Evaluated,
-        many: bool,
     ) -> Resource<'p> {
-        let address = if many {
-            address.object(objects::label(&document.value))
-        } else {
-            address.clone()
-        };
         let mut resource = self.resource(&address, roots, Some(variant), State::Active);
         resource.what = objects::what(&document.value).unwrap_or_else(|| resource.what.clone());
         match self.locate(named, None, &document.value) {
@@ -264,6 +259,35 @@ impl<'p> Builder<'_, 'p> {
         }
         wanted
     }
+}
+
+/// An address for each of `documents`, no two the same: else one of them would be lost.
+fn addresses(rule: &Address, variant: &Variant, documents: &[Evaluated]) -> Vec<Address> {
+    if documents.len() <= 1 && variant.documents.len() <= 1 {
+        return vec![rule.clone(); documents.len()];
+    }
+    let mut count: BTreeMap<String, usize> = BTreeMap::new();
+    for document in documents {
+        let label = count.entry(objects::label(&document.value)).or_default();
+        *label = label.saturating_add(1);
+    }
+    let mut taken = BTreeSet::new();
+    documents
+        .iter()
+        .map(|document| {
+            let short = objects::label(&document.value);
+            let label = match count.get(&short) {
+                Some(1) => short,
+                _ => objects::full_label(&document.value),
+            };
+            let twins = std::iter::once(label.clone()).chain((2..).map(|n: usize| format!("{label}#{n}")));
+            let mut free = twins.filter(|label| !taken.contains(label));
+            let label = free.next().unwrap_or(label.clone());
+            drop(free);
+            taken.insert(label.clone());
+            rule.object(label)
+        })
+        .collect()
 }
 
 /// The file of a document without a single expression that lies beside the policy.
