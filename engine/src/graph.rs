@@ -131,6 +131,12 @@ impl Resource<'_> {
         Some(self.declared.as_ref()?.origin(&whole))
     }
 
+    /// Whether it was Converged at least once, under this or a former key of its rule.
+    #[must_use]
+    pub fn was_provisioned(&self, ledger: &Ledger) -> bool {
+        naming::known_as(&self.address, self.rule).any(|address| ledger.provisioned(&address))
+    }
+
     /// Where its rule stands.
     #[must_use]
     pub fn place(&self) -> &Place {

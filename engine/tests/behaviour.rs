@@ -476,6 +476,33 @@ fn count(case: &Case, operation: Operation) -> usize {
 }
 
 #[tokio::test]
+async fn a_bucket_whose_tags_cannot_be_read_is_not_known_to_be_ours_and_is_not_written() {
+    let case = Case::text(&policy(GENERATED), "");
+    let applied = case.apply().await;
+    let name = resource(&applied, "data").key.as_ref().unwrap().name.clone();
+    case.world
+        .edit(&bucket(&name), &"versioning".into(), |versioning| {
+            *versioning = json!({"status": "Suspended"}).into();
+        })
+        .unwrap();
+    let denied = ProviderError::Denied {
+        action: "s3:GetBucketTagging".into(),
+        target: name.clone(),
+    };
+    case.world.fail(
+        Accident::new(Operation::Observe, denied)
+            .of(&"tags".into())
+            .always(),
+    );
+    case.world.forget_requests();
+    let report = case.apply().await;
+    let data = resource(&report, "data");
+    assert_eq!(data.phase, Phase::Blocked, "{}", text(&report));
+    assert!(data.reason.contains("s3:GetBucketTagging"), "{}", text(&report));
+    assert_eq!(count(&case, Operation::Set), 0);
+}
+
+#[tokio::test]
 async fn objects_of_one_name_in_two_namespaces_are_two_resources() {
     let rules = "
   rules:
@@ -513,6 +540,23 @@ async fn one_object_twice_in_a_rule_is_refused_and_not_dropped() {
     let rules = format!("  rules: {{ maps: {{ ensure: kubernetes/Object, desired: [ {one}, {one} ] }} }}\n");
     let report = Case::text(&policy(&rules), "").plan().await;
     assert_eq!(report.summary.stuck, 2, "{}", text(&report));
+}
+
+#[tokio::test]
+async fn a_rule_keeps_what_is_known_of_it_under_its_former_key() {
+    let mut case = Case::text(&policy(BUCKET), "");
+    assert!(case.apply().await.is_converged());
+    let renamed = BUCKET.replace("    data:", "    store:\n      formerly: [data]");
+    case.policy = Case::text(&policy(&renamed), "").policy;
+    case.world.delete(&bucket("acme-data")).unwrap();
+    let report = case.apply().await;
+    assert_eq!(
+        resource(&report, "store").phase,
+        Phase::Blocked,
+        "{}",
+        text(&report)
+    );
+    assert!(case.world.document(&bucket("acme-data")).is_none());
 }
 
 /// A cluster that can't be reached.

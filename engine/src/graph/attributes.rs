@@ -136,10 +136,7 @@ fn resource_value(input: &Input<'_>, resource: &Resource<'_>) -> BTreeMap<MapKey
             put("observed", Value::unknown([path.clone()]));
         }
     }
-    put(
-        "provisioned",
-        Value::Bool(input.ledger.provisioned(&resource.address)),
-    );
+    put("provisioned", Value::Bool(resource.was_provisioned(input.ledger)));
     if let Some(phase) = input.phases.get(&resource.address) {
         put("phase", Value::from(phase.to_string()));
         put("converged", Value::Bool(*phase == Phase::Converged));

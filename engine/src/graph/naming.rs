@@ -100,13 +100,16 @@ pub(super) fn generated(
 }
 
 fn remembered(input: &Input<'_>, address: &Address, rule: &Rule) -> Option<String> {
+    known_as(address, rule).find_map(|address| input.ledger.name(&address).map(str::to_owned))
+}
+
+/// `address`, and what it was while its rule had its former keys.
+pub(super) fn known_as<'r>(address: &'r Address, rule: &'r Rule) -> impl Iterator<Item = Address> + 'r {
     let former = rule.formerly.iter().map(|key| Address {
         rule: key.clone(),
         ..address.clone()
     });
-    std::iter::once(address.clone())
-        .chain(former)
-        .find_map(|address| input.ledger.name(&address).map(str::to_owned))
+    std::iter::once(address.clone()).chain(former)
 }
 
 enum Recorded {

@@ -1,6 +1,6 @@
 //! What may not be touched, whatever a policy says.
 
-use holdfast_contract::{Observed, ProviderError, ResourceKey, Value};
+use holdfast_contract::{FacetState, Observed, ProviderError, ResourceKey, Value};
 use holdfast_policy::{OnVanish, Verb};
 
 use super::Input;
@@ -66,7 +66,12 @@ pub(super) fn foreign(input: &Input<'_>, resource: &Resource<'_>, observed: &Obs
     if let Some(other) = kind.marked_by(observed).filter(|other| other != input.mark) {
         return Some(format!("it belongs to another policy, {other}"));
     }
-    // Identity tags are ours, or wholly unset, before the first write.
+    // Identity tags are ours, or wholly unset, before the first write. Unread ones may be anybody's.
+    if !resource.identity.is_empty()
+        && let Some(FacetState::Unreadable(error)) = observed.facets.get(&"tags".into())
+    {
+        return Some(format!("whether it is ours can't be told: {error}"));
+    }
     let tags = observed.value(&"tags".into());
     for (key, ours) in &resource.identity {
         let theirs = tags.and_then(|tags| tags.get(key)).and_then(Value::as_str);
@@ -91,8 +96,7 @@ pub(super) fn vanished(input: &Input<'_>, resource: &Resource<'_>) -> Option<Str
     } else {
         OnVanish::Hold
     });
-    let was_there = input.ledger.provisioned(&resource.address);
-    (was_there && on_vanish == OnVanish::Hold).then(|| {
+    (resource.was_provisioned(input.ledger) && on_vanish == OnVanish::Hold).then(|| {
         "it was there, and is gone with all that it held; `onVanish: Recreate` makes an empty one in its place".to_owned()
     })
 }

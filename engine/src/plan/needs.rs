@@ -106,7 +106,7 @@ impl Judge<'_, '_> {
         if changes().all(|(difference, _)| difference.change == Change::Claim) {
             return "is as desired already, and will be held by this policy".to_owned();
         }
-        if self.input.ledger.provisioned(&self.resource.address) {
+        if self.resource.was_provisioned(self.input.ledger) {
             "changed since it converged".to_owned()
         } else {
             "differs".to_owned()
