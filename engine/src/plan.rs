@@ -70,6 +70,7 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
     for resource in &input.graph.resources {
         if let (State::Active, Naming::Mint { prefix, found }) = (&resource.state, &resource.naming)
             && resource.mode == Mode::Enforce
+            && (found.is_some() || resource.variant.is_some_and(|variant| variant.create))
             && input.blocked.is_none()
         {
             let mint = Mint {

@@ -542,6 +542,83 @@ async fn one_object_twice_in_a_rule_is_refused_and_not_dropped() {
     assert_eq!(report.summary.stuck, 2, "{}", text(&report));
 }
 
+const GONE: &str = "
+  limits: { deletions: 1 }
+  rules:
+    gone:
+      forbid: kubernetes/Object
+      allow: [Delete]
+      desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: old, namespace: default } }
+";
+
+#[tokio::test]
+async fn what_is_being_deleted_is_not_deleted_again() {
+    let sandbox = "objects: [ { apiVersion: v1, kind: ConfigMap, metadata: { name: old, namespace: default, deletionTimestamp: '2026-01-01T00:00:00Z' } } ]";
+    let report = Case::text(&policy(GONE), sandbox).plan().await;
+    assert_eq!(
+        resource(&report, "gone").phase,
+        Phase::Settling,
+        "{}",
+        text(&report)
+    );
+    assert!(resource(&report, "gone").action.is_none());
+}
+
+#[tokio::test]
+async fn a_refused_deletion_is_tried_once() {
+    let sandbox =
+        "objects: [ { apiVersion: v1, kind: ConfigMap, metadata: { name: old, namespace: default } } ]";
+    let case = Case::text(&policy(GONE), sandbox);
+    let denied = ProviderError::Denied {
+        action: "delete configmaps".into(),
+        target: "ConfigMap default/old".into(),
+    };
+    case.world
+        .fail(Accident::new(Operation::Delete, denied).times(50));
+    let report = case.apply().await;
+    assert_eq!(count(&case, Operation::Delete), 1);
+    assert_eq!(resource(&report, "gone").phase, Phase::Blocked);
+    assert!(
+        resource(&report, "gone").reason.contains("delete configmaps"),
+        "{}",
+        text(&report)
+    );
+}
+
+#[tokio::test]
+async fn no_name_is_minted_for_what_is_not_to_be_created() {
+    let rules = GENERATED.replace("      adopt:", "      create: false\n      adopt:");
+    let case = Case::text(&policy(&rules), "");
+    assert!(case.apply().await.is_converged());
+    case.world
+        .put("buckets: { acme-late: { region: us-east-2, tags: { cluster: ours, role: backup } } }")
+        .unwrap();
+    let report = case.apply().await;
+    let key = resource(&report, "data")
+        .key
+        .as_ref()
+        .map(|key| key.name.as_str());
+    assert_eq!(key, Some("acme-late"), "{}", text(&report));
+}
+
+#[tokio::test]
+async fn a_gate_of_a_facet_that_comes_with_the_creation_holds_that_up() {
+    let rules = BUCKET.replace(
+        "      desired:",
+        "      require: [ { that: 'false', message: not yet, facets: [tags] } ]\n      desired:",
+    );
+    let case = Case::text(&policy(&rules), "");
+    let report = case.apply().await;
+    assert_eq!(
+        resource(&report, "data").phase,
+        Phase::Pending,
+        "{}",
+        text(&report)
+    );
+    assert_eq!(resource(&report, "data").reason, "not yet");
+    assert_eq!(count(&case, Operation::Create), 0);
+}
+
 #[tokio::test]
 async fn a_rule_keeps_what_is_known_of_it_under_its_former_key() {
     let mut case = Case::text(&policy(BUCKET), "");

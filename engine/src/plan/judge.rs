@@ -72,11 +72,10 @@ impl Judge<'_, '_> {
         match self.input.snapshot.get(key) {
             None => Found::new(Event::ReadFailed, "it was not read"),
             Some(Err(error)) => Found::new(Event::ReadFailed, error.to_string()),
-            Some(Ok(Observation::Absent)) => match resource.verb() {
-                Verb::Forbid => Found::new(Event::FoundEqual, "it isn't there"),
-                Verb::Observe | Verb::Check => Found::new(Event::LeftOut, "it isn't there"),
-                Verb::Ensure => self.absent(),
-            },
+            Some(Ok(Observation::Absent)) if resource.verb() == Verb::Forbid => {
+                Found::new(Event::FoundEqual, "it isn't there")
+            }
+            Some(Ok(Observation::Absent)) => self.absent(),
             Some(Ok(Observation::Present(observed))) => self.present(observed),
         }
     }
@@ -84,23 +83,14 @@ impl Judge<'_, '_> {
     /// It is proven missing, and is to be there.
     fn absent(&self) -> Found {
         let resource = self.resource;
-        let Some(variant) = resource.variant else {
-            return Found::new(Event::LeftOut, "no case holds");
+        let Some(variant) = resource.variant.filter(|variant| variant.verb == Verb::Ensure) else {
+            return Found::new(Event::LeftOut, "it isn't there");
         };
         if !variant.create {
             return Found::new(Event::LeftOut, "it isn't there, and `create` is false");
         }
-        let whole = (resource.address.clone(), None);
-        if self
-            .input
-            .accepted
-            .get(&whole)
-            .is_some_and(|accepted| accepted.fresh)
-        {
-            return Found::new(Event::FoundUnready, "created, and not to be seen yet");
-        }
-        if let Some(why) = self.input.refused.get(&whole) {
-            return Found::new(Event::Refused, why.clone());
+        if let Some(found) = self.after_whole("created, and not to be seen yet") {
+            return found;
         }
         if let Some(why) = guards::vanished(self.input, resource) {
             return Found::new(Event::Refused, why);
@@ -255,6 +245,21 @@ impl Judge<'_, '_> {
         found
     }
 
+    /// What our own creation or deletion in this run means, if there was one.
+    fn after_whole(&self, fresh: &str) -> Option<Found> {
+        let whole = (self.resource.address.clone(), None);
+        if self
+            .input
+            .accepted
+            .get(&whole)
+            .is_some_and(|accepted| accepted.fresh)
+        {
+            return Some(Found::new(Event::FoundUnready, fresh));
+        }
+        let why = self.input.refused.get(&whole)?;
+        Some(Found::new(Event::Refused, why.clone()))
+    }
+
     fn equal(&self, observed: &Observed) -> Found {
         if !self.input.await_ready {
             return Found::new(Event::FoundEqual, "");
@@ -292,6 +297,12 @@ impl Judge<'_, '_> {
         let Some(kind) = &self.resource.kind else {
             return Found::new(Event::ReadFailed, "its kind isn't known");
         };
+        if observed.deleting {
+            return Found::new(Event::FoundUnready, "it is being deleted");
+        }
+        if let Some(found) = self.after_whole("deleted, and still to be seen") {
+            return found;
+        }
         let allow = self.resource.variant.map(|variant| &variant.allow);
         let allows = |allowance| allow.is_some_and(|allow| allow.contains(&allowance));
         if !allows(Allowance::Delete) {
@@ -344,13 +355,18 @@ impl Judge<'_, '_> {
         None
     }
 
-    /// The message of the first gate of this rule that doesn't hold and holds up all of it.
+    /// The message of the first gate of this rule that doesn't hold and holds up all of it. What isn't there yet is
+    /// held up by the gates of the facets that come with its creation, too.
     fn gate(&self, observed: Option<&Observed>) -> Option<String> {
         let variant = self.resource.variant?;
+        let kind = self.resource.kind.as_ref();
+        let created = |facet: &Facet| {
+            kind.is_some_and(|kind| kind.root_facet() == facet || kind.created_with().contains(facet))
+        };
         variant
             .require
             .iter()
-            .filter(|gate| gate.facets.is_empty())
+            .filter(|gate| gate.facets.is_empty() || observed.is_none() && gate.facets.iter().any(created))
             .find_map(|gate| self.unmet(gate, observed))
     }
 
