@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::select_all;
 use holdfast_contract::{Difference, Facet, Holder, Provider, ProviderError, ProviderName, Served, Wanted};
-use holdfast_policy::{FactSource, Name, Parameters, ValidPolicy};
+use holdfast_policy::{FactSource, Mode, Name, Parameters, ValidPolicy};
 use tokio::time::Instant;
 
 use crate::address::Address;
@@ -21,6 +21,8 @@ use crate::step::{Accepted, Mint, Outcome, Plan, Step, StepVerb};
 
 /// How often a write that failed for the moment is tried in one run, beside the provider's own retries.
 const ATTEMPTS: u32 = 4;
+/// How often one facet is written in one run. What still differs after so many writes is changed by somebody else.
+const WRITES: u32 = 8;
 /// A read that still shows the state before our own write proves nothing for so long: object stores may lag.
 const LAG: Duration = Duration::from_mins(2);
 /// How long what waits is left alone at first, and at most, before it is read again.
@@ -73,7 +75,8 @@ impl Engine {
         if !first.report.unmet.is_empty() {
             return Ok(first.report);
         }
-        if first.report.is_converged() && session.knows(&first.plan) {
+        let may_write = policy.mode == Mode::Enforce && session.blocked().is_none();
+        if !may_write || first.report.is_converged() && session.knows(&first.plan) {
             // Nothing to write, so nobody else need be kept from writing.
             let mut report = first.report;
             report.applied = Some(Applied::default());
@@ -97,6 +100,12 @@ struct Run<'r> {
     poll: Duration,
     counts: BTreeMap<StepVerb, BTreeSet<Address>>,
     attempts: BTreeMap<(Address, Option<Facet>), u32>,
+    /// How often what was written.
+    writes: BTreeMap<(Address, Option<Facet>), u32>,
+    /// How often reads that failed for the moment were made again.
+    read_again: u32,
+    /// Whether something was written since all facts were read.
+    facts_are_old: bool,
     /// What was written, when, and to mend which differences.
     written: BTreeMap<(Address, Option<Facet>), (Instant, Vec<Difference>)>,
     last_waiting: Vec<(String, String)>,
@@ -113,6 +122,9 @@ impl<'r> Run<'r> {
             poll: POLL.0,
             counts: BTreeMap::new(),
             attempts: BTreeMap::new(),
+            writes: BTreeMap::new(),
+            read_again: 0,
+            facts_are_old: false,
             written: BTreeMap::new(),
             last_waiting: Vec::new(),
             asked_types: false,
@@ -141,7 +153,8 @@ impl<'r> Run<'r> {
             let news = Self::remember(session, &pass.plan);
             let ready = pass.plan.ready().next().is_some();
             let idle = pass.plan.mints.is_empty() && !ready;
-            if idle && !news && (pass.report.is_converged() || !self.may_change(&pass)) {
+            let settled = idle && !news && (pass.report.is_converged() || !self.may_change(session, &pass));
+            if settled && !self.facts_are_old {
                 session.save_ledger().await?;
                 return Ok(pass.report);
             }
@@ -153,7 +166,10 @@ impl<'r> Run<'r> {
                 session.refresh_types = true;
                 session.served.retain(|_, served| *served != Served::No);
             }
-            if idle && pass.stale_types && !self.asked_types {
+            if settled {
+                // What was written may have changed what the facts say: the end is what they say then.
+                self.forget_facts(session);
+            } else if idle && pass.stale_types && !self.asked_types {
                 // What defines them is ready, so that they should be there at once; if not, they are waited for.
                 self.asked_types = true;
             } else if idle && news {
@@ -171,7 +187,10 @@ impl<'r> Run<'r> {
     }
 
     /// Whether something that is waited for may come without our writing.
-    fn may_change(&self, pass: &Pass) -> bool {
+    fn may_change(&self, session: &Session<'_>, pass: &Pass) -> bool {
+        if self.read_again < ATTEMPTS && session.snapshot.has_passing_failures() {
+            return true;
+        }
         if !self.options.wait {
             // Then only what our own writes bring about is waited for.
             return pass.stale_types || (!self.written.is_empty() && !pass.unready.is_empty());
@@ -242,6 +261,15 @@ impl<'r> Run<'r> {
             Ok(written) => {
                 self.counts.entry(verb).or_default().insert(address.clone());
                 self.attempts.remove(&what);
+                self.facts_are_old = !session.policy.facts.is_empty();
+                let writes = self.writes.entry(what.clone()).or_default();
+                *writes = writes.saturating_add(1);
+                if *writes >= WRITES {
+                    let why = format!(
+                        "it differed again after each of {WRITES} writes: somebody else keeps changing it"
+                    );
+                    session.refused.insert(what.clone(), why);
+                }
                 if verb == StepVerb::Create {
                     session.ledger.remember_created(&address, &key.to_string());
                 }
@@ -274,8 +302,7 @@ impl<'r> Run<'r> {
     fn refresh(&mut self, session: &mut Session<'_>, pass: &Pass) {
         let now = Instant::now();
         if now.duration_since(self.facts_read) >= FACTS_AGE {
-            self.facts_read = now;
-            session.forget_facts(None);
+            self.forget_facts(session);
         } else {
             session.forget_facts(Some(&pass.open_facts));
         }
@@ -293,6 +320,12 @@ impl<'r> Run<'r> {
                 )
             })
             .collect();
+    }
+
+    fn forget_facts(&mut self, session: &mut Session<'_>) {
+        self.facts_read = Instant::now();
+        self.facts_are_old = false;
+        session.forget_facts(None);
     }
 
     /// Waits until something that is waited for may have changed.
@@ -318,6 +351,10 @@ impl<'r> Run<'r> {
         for (wanted, result) in pushed {
             session.snapshot.keep(&wanted, result);
         }
+        if session.snapshot.forget_passing_failures() {
+            self.read_again = self.read_again.saturating_add(1);
+            session.providers.forget_failures();
+        }
         for wanted in &pass.unready {
             if !keys.contains(&wanted.key) {
                 session.snapshot.forget(&wanted.key, None);
@@ -338,7 +375,9 @@ impl<'r> Run<'r> {
             session.ledger.remember_provisioned(&resource.address);
             let rule = session.policy.rules.get(&resource.address.rule);
             let generated = rule.is_some_and(|rule| {
-                rule.variants.iter().any(|variant| matches!(variant.name, Some(Name::Generate { .. })))
+                rule.variants
+                    .iter()
+                    .any(|variant| matches!(variant.name, Some(Name::Generate { .. })))
             });
             if generated {
                 session.ledger.remember_name(&resource.address, &key.name);
@@ -381,6 +420,8 @@ async fn watch(
             break;
         }
         match tokio::time::timeout_at(until, stream.next()).await {
+            // A watch that fails proves nothing: what it was to tell is read instead.
+            Ok(Some((_, Err(_)))) => {}
             Ok(Some((key, result))) => {
                 if let Some(wanted) = unready.iter().find(|wanted| wanted.key == key) {
                     pushed.push((wanted.clone(), result));

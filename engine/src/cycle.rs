@@ -395,7 +395,7 @@ impl<'p> Session<'p> {
     }
 
     /// Why nothing at all may be written, if so.
-    fn blocked(&self) -> Option<String> {
+    pub(crate) fn blocked(&self) -> Option<String> {
         if self.policy.suspend {
             return Some("the policy is suspended".to_owned());
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use holdfast_contract::{
-    Facet, Found, Observation, Provider, ProviderError, ProviderName, ResourceKey, Wanted,
+    Facet, FacetState, Found, Observation, Provider, ProviderError, ProviderName, ResourceKey, Wanted,
 };
 
 use crate::address::Address;
@@ -97,6 +97,31 @@ impl Snapshot {
         }
     }
 
+    /// Whether something could not be read for the moment only.
+    #[must_use]
+    pub fn has_passing_failures(&self) -> bool {
+        self.observations.values().any(is_passing)
+            || self.searches.values().any(is_passing_search)
+            || self.lists.values().any(is_passing_search)
+    }
+
+    /// Forgets what could not be read for the moment only, so that it is read again; whether there was any.
+    pub fn forget_passing_failures(&mut self) -> bool {
+        let found = self.has_passing_failures();
+        self.searches.retain(|_, result| !is_passing_search(result));
+        self.lists.retain(|_, result| !is_passing_search(result));
+        let failed: Vec<ResourceKey> = self
+            .observations
+            .iter()
+            .filter(|(_, result)| is_passing(result))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in &failed {
+            self.forget(key, None);
+        }
+        found
+    }
+
     /// What of `wanted` was not read yet.
     #[must_use]
     pub fn missing(&self, wanted: &[Wanted]) -> Vec<Wanted> {
@@ -116,6 +141,26 @@ impl Snapshot {
                 })
             })
             .collect()
+    }
+}
+
+fn is_passing(result: &Result<Observation, ProviderError>) -> bool {
+    match result {
+        Err(error) => error.is_transient(),
+        Ok(Observation::Absent) => false,
+        Ok(Observation::Present(observed)) => observed
+            .facets
+            .values()
+            .any(|state| matches!(state, FacetState::Unreadable(error) if error.is_transient())),
+    }
+}
+
+fn is_passing_search(result: &Result<Vec<Found>, ProviderError>) -> bool {
+    match result {
+        Err(error) => error.is_transient(),
+        Ok(found) => found
+            .iter()
+            .any(|found| found.unreadable.values().any(ProviderError::is_transient)),
     }
 }
 

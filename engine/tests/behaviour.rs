@@ -709,3 +709,113 @@ async fn a_secret_of_a_cluster_that_cannot_be_reached_is_not_passed_over() {
     );
     assert_eq!(count(&case, Operation::Create), 0);
 }
+
+#[tokio::test]
+async fn observe_mode_takes_no_lease_and_makes_no_ledger() {
+    let sandbox = "objects: [ { apiVersion: v1, kind: ConfigMap, metadata: { name: one, namespace: default }, data: { a: '1' } }, { apiVersion: v1, kind: ConfigMap, metadata: { name: two, namespace: default }, data: { b: '2' } } ]";
+    for sandbox in ["", sandbox] {
+        let case = Case::text(&policy(&format!("  mode: Observe{TWO_MAPS}")), sandbox);
+        case.apply().await;
+        assert_eq!(case.writes(), 0, "{:?}", case.world.requests());
+    }
+}
+
+#[tokio::test]
+async fn what_our_own_writes_do_to_facts_is_seen_before_the_end() {
+    let rules = "
+  facts:
+    sources:
+      list: { apiVersion: v1, kind: ConfigMap, namespace: default, selector: role=source }
+      select: { name: $.metadata.name }
+  rules:
+    source:
+      ensure: kubernetes/Object
+      desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: source, namespace: default, labels: { role: source } } }
+    copies:
+      forEach: facts.sources
+      key: each.value.name
+      ensure: kubernetes/Object
+      desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: 'copy-of-${each.key}', namespace: default } }
+";
+    let case = Case::text(&policy(rules), "");
+    assert!(case.apply().await.is_converged());
+    let plan = case.plan().await;
+    assert!(plan.is_converged(), "{}", text(&plan));
+    assert!(case.world.document(&config_map("copy-of-source")).is_some());
+}
+
+#[tokio::test]
+async fn a_read_that_fails_for_the_moment_is_made_again() {
+    for target in ["ConfigMap default/one", "s3/Bucket acme-data"] {
+        let rules = format!("{BUCKET}{}", TWO_MAPS.replace("\n  rules:\n", ""));
+        let case = Case::text(&policy(&rules), "");
+        let down = ProviderError::Unavailable {
+            service: "the service".into(),
+            message: "timeout".into(),
+            source: None,
+        };
+        case.world
+            .fail(Accident::new(Operation::Observe, down).on(target).times(1));
+        let report = case.apply().await;
+        assert!(report.is_converged(), "{}", text(&report));
+    }
+}
+
+#[tokio::test]
+async fn a_search_that_fails_for_the_moment_is_made_again() {
+    let case = Case::text(&policy(GENERATED), "");
+    let busy = ProviderError::Throttled {
+        service: "s3".into(),
+        retry_after: None,
+    };
+    case.world.fail(Accident::new(Operation::Find, busy).times(1));
+    assert!(case.apply().await.is_converged());
+}
+
+#[tokio::test]
+async fn a_field_that_is_changed_back_again_and_again_is_not_fought_over_without_end() {
+    let case = Case::text(&policy(TWO_MAPS), "");
+    assert!(case.apply().await.is_converged());
+    let spoil = |value: String| {
+        let edit = |object: &mut holdfast_contract::Value| {
+            let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
+            data.as_map_mut().unwrap().insert("a".into(), value.into());
+        };
+        case.world
+            .edit(&config_map("one"), &"object".into(), edit)
+            .unwrap();
+    };
+    spoil("theirs".into());
+    case.world.forget_requests();
+    let options = holdfast_engine::ApplyOptions {
+        holder: holdfast_contract::Holder("test".into()),
+        timeout: std::time::Duration::from_secs(2),
+        wait: true,
+        stop: holdfast_engine::Stop::default(),
+    };
+    let parameters = case
+        .engine
+        .parameters(&case.policy, case.engine.evaluator(), &[])
+        .await
+        .unwrap();
+    let rounds = std::sync::atomic::AtomicUsize::new(0);
+    let watcher = |progress: holdfast_engine::Progress<'_>| {
+        if let holdfast_engine::Progress::Written(..) = progress {
+            let round = rounds.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            spoil(format!("theirs {round}"));
+        }
+    };
+    let report = case
+        .engine
+        .apply(&case.policy, &parameters, &options, &watcher)
+        .await
+        .unwrap();
+    let sets = count(&case, Operation::Set);
+    assert!((3..10).contains(&sets), "{sets}");
+    assert_eq!(
+        resource(&report, "one").phase,
+        Phase::Blocked,
+        "{}",
+        text(&report)
+    );
+}
