@@ -85,15 +85,28 @@ impl Snapshot {
             .extend(wanted.facets.iter().cloned());
     }
 
-    /// Forgets `facets` of `key`, because they were written; none: all of it.
+    /// Forgets `facets` of `key`, because they were written; none: all of it. The region says no more than where it
+    /// lies: what was read before that was known is forgotten too.
     pub fn forget(&mut self, key: &ResourceKey, facets: Option<&BTreeSet<Facet>>) {
-        let Some(facets) = facets else {
-            self.observations.remove(key);
-            self.asked.remove(key);
-            return;
+        let is_same = |other: &ResourceKey| {
+            (
+                &other.provider,
+                &other.kind,
+                &other.api,
+                &other.namespace,
+                &other.name,
+            ) == (&key.provider, &key.kind, &key.api, &key.namespace, &key.name)
         };
-        if let Some(asked) = self.asked.get_mut(key) {
-            asked.retain(|facet| !facets.contains(facet));
+        match facets {
+            None => {
+                self.observations.retain(|other, _| !is_same(other));
+                self.asked.retain(|other, _| !is_same(other));
+            }
+            Some(facets) => {
+                for (_, asked) in self.asked.iter_mut().filter(|(other, _)| is_same(other)) {
+                    asked.retain(|facet| !facets.contains(facet));
+                }
+            }
         }
     }
 
@@ -189,5 +202,34 @@ pub async fn observe(
         for (wish, result) in wishes.iter().zip(results) {
             snapshot.keep(wish, result);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_forgotten_also_where_its_region_was_learnt_since() {
+        let key = |region: Option<&str>| ResourceKey {
+            provider: "s3".into(),
+            kind: "s3/Bucket".into(),
+            api: None,
+            namespace: None,
+            name: "acme".to_owned(),
+            region: region.map(str::to_owned),
+        };
+        let wanted = Wanted {
+            key: key(None),
+            facets: ["tags".into()].into(),
+        };
+        let mut snapshot = Snapshot::default();
+        snapshot.keep(&wanted, Ok(Observation::Absent));
+        assert!(snapshot.missing(std::slice::from_ref(&wanted)).is_empty());
+        snapshot.forget(&key(Some("us-east-2")), Some(&["tags".into()].into()));
+        assert_eq!(snapshot.missing(std::slice::from_ref(&wanted)), [wanted.clone()]);
+        snapshot.keep(&wanted, Ok(Observation::Absent));
+        snapshot.forget(&key(Some("us-east-2")), None);
+        assert!(snapshot.get(&wanted.key).is_none());
     }
 }
