@@ -819,3 +819,18 @@ async fn a_field_that_is_changed_back_again_and_again_is_not_fought_over_without
         text(&report)
     );
 }
+
+#[tokio::test]
+async fn a_fact_is_read_through_the_provider_that_it_names() {
+    let rules = format!(
+        "  providers: {{ other: {{ type: kubernetes }} }}\n  facts: {{ marker: {{ object: {{ apiVersion: v1, kind: ConfigMap, namespace: default, name: marker, provider: other }}, optional: true }} }}{TWO_MAPS}"
+    );
+    let case = Case::text(&policy(&rules), "");
+    case.plan().await;
+    let requests = case.world.requests();
+    let read = requests
+        .iter()
+        .find(|request| request.target == "ConfigMap default/marker")
+        .unwrap();
+    assert_eq!(read.provider, Some("other".into()));
+}

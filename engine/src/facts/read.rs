@@ -72,9 +72,27 @@ impl Reader<'_> {
                 if scope == Served::No {
                     return Ok(Read::Nothing);
                 }
-                self.open(fact, provider.as_ref(), objects::PROVIDER, providers)
+                let provider = self
+                    .open(fact, provider.as_ref(), objects::PROVIDER, providers)
                     .await?;
-                self.object(fact, api, scope, namespace.as_ref(), name, providers)
+                let desired = self.named(api, namespace.as_ref(), name)?;
+                let kind = object_kind(providers, fact)?;
+                let served = BTreeMap::from([(api.clone(), scope)]);
+                let locator = Locator {
+                    provider: &provider,
+                    name: None,
+                    region: None,
+                    desired: &desired,
+                    served: &served,
+                };
+                let key = kind.locate(&locator).map_err(|error| match error {
+                    NotLocated::Unknown(unknown) => NoAnswer::Waits(unknown.waits_for),
+                    NotLocated::Invalid(message) => NoAnswer::fault(message, &fact.place),
+                })?;
+                Ok(Read::Object(Wanted {
+                    key,
+                    facets: kind.facets().iter().cloned().collect(),
+                }))
             }
             FactSource::Objects {
                 api,
@@ -132,15 +150,13 @@ impl Reader<'_> {
             .transpose()
     }
 
-    fn object(
+    /// What a document says that names the object and no more.
+    fn named(
         &self,
-        fact: &Fact,
         api: &ApiType,
-        scope: Served,
         namespace: Option<&Template>,
         name: &Template,
-        providers: &Providers,
-    ) -> Result<Read, NoAnswer> {
+    ) -> Result<contract::Value, NoAnswer> {
         let name = self.evaluator.text(name, self.roots)?;
         let namespace = self
             .text(namespace)?
@@ -148,31 +164,13 @@ impl Reader<'_> {
         let metadata = std::iter::once(("name", contract::Value::from(name)))
             .chain(namespace)
             .collect();
-        let desired: contract::Value = [
+        Ok([
             ("apiVersion", contract::Value::from(api.api_version.as_str())),
             ("kind", contract::Value::from(api.kind.as_str())),
             ("metadata", metadata),
         ]
         .into_iter()
-        .collect();
-        let kind = object_kind(providers, fact)?;
-        let served = BTreeMap::from([(api.clone(), scope)]);
-        let provider = ProviderName::from(objects::PROVIDER);
-        let locator = Locator {
-            provider: &provider,
-            name: None,
-            region: None,
-            desired: &desired,
-            served: &served,
-        };
-        let key = kind.locate(&locator).map_err(|error| match error {
-            NotLocated::Unknown(unknown) => NoAnswer::Waits(unknown.waits_for),
-            NotLocated::Invalid(message) => NoAnswer::fault(message, &fact.place),
-        })?;
-        Ok(Read::Object(Wanted {
-            key,
-            facets: kind.facets().iter().cloned().collect(),
-        }))
+        .collect())
     }
 
     async fn open(
