@@ -199,6 +199,7 @@ impl<'r> Run<'r> {
     }
 
     async fn write(&mut self, session: &mut Session<'_>, plan: &Plan) -> Result<(), EngineError> {
+        session.approved |= session.policy.approve.as_deref() == Some(crate::plan::hash(plan).as_str());
         for mint in &plan.mints {
             let name = name(mint);
             session.ledger.remember_name(&mint.address, &name);
@@ -306,6 +307,7 @@ impl<'r> Run<'r> {
         } else {
             session.forget_facts(Some(&pass.open_facts));
         }
+        session.done.clone_from(&self.counts);
         session.accepted = self
             .written
             .iter()

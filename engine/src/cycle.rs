@@ -25,7 +25,7 @@ use crate::plan;
 use crate::preview;
 use crate::providers::{ProviderSettings, Providers};
 use crate::report::{self, Report, Unmet};
-use crate::step::{Accepted, Plan};
+use crate::step::{Accepted, Plan, StepVerb};
 
 /// Reads never take more rounds than this: each must find something new to read.
 const MAX_ROUNDS: usize = 64;
@@ -70,6 +70,10 @@ pub(crate) struct Session<'p> {
     pub(crate) accepted: BTreeMap<(Address, Option<Facet>), Accepted>,
     pub(crate) refused: BTreeMap<(Address, Option<Facet>), String>,
     pub(crate) await_ready: bool,
+    /// What this run has done.
+    pub(crate) done: BTreeMap<StepVerb, BTreeSet<Address>>,
+    /// Whether the plan that it began with was approved.
+    pub(crate) approved: bool,
     /// Whether the cluster is to be asked anew which types it serves.
     pub(crate) refresh_types: bool,
     /// The objects behind the facts of the last pass.
@@ -131,6 +135,8 @@ impl<'p> Session<'p> {
             accepted: BTreeMap::new(),
             refused: BTreeMap::new(),
             await_ready: true,
+            done: BTreeMap::new(),
+            approved: false,
             refresh_types: false,
             fact_keys: BTreeMap::new(),
         })
@@ -348,6 +354,8 @@ impl<'p> Session<'p> {
             mark,
             limits: &self.policy.limits,
             approve: self.policy.approve.as_deref(),
+            approved: self.approved,
+            done: &self.done,
             blocked: blocked.as_deref(),
             accepted: &self.accepted,
             refused: &self.refused,

@@ -1,6 +1,6 @@
 //! What would be written, in order, each step with its reason, and what stands in the way of the rest: pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_contract::{ApiType, Facet, Observation, PolicyId, Served};
 use holdfast_policy::{Limits, Mode};
@@ -12,7 +12,7 @@ use crate::graph::{Naming, Resource, ResourceGraph, State};
 use crate::ledger::Ledger;
 use crate::observe::Snapshot;
 use crate::phase::{Event, IllegalTransition, Phase};
-use crate::step::{Accepted, Mint, Plan, PlannedResource, Step};
+use crate::step::{Accepted, Mint, Plan, PlannedResource, Step, StepVerb};
 
 mod guards;
 mod judge;
@@ -48,6 +48,10 @@ pub struct Input<'a> {
     pub limits: &'a Limits,
     /// The hash of a plan that may run although it exceeds a cap.
     pub approve: Option<&'a str>,
+    /// Whether the plan that this run began with was approved, so that the rest of it may run too.
+    pub approved: bool,
+    /// What this run has done already.
+    pub done: &'a BTreeMap<StepVerb, BTreeSet<Address>>,
     /// Why nothing at all may be written, if so.
     pub blocked: Option<&'a str>,
     /// The writes of this run that were accepted; without a facet, of the whole resource.

@@ -834,3 +834,36 @@ async fn a_fact_is_read_through_the_provider_that_it_names() {
         .unwrap();
     assert_eq!(read.provider, Some("other".into()));
 }
+
+#[tokio::test]
+async fn a_limit_holds_for_all_passes_of_a_run_together() {
+    let forbid = |name: &str, more: &str| {
+        format!(
+            "    {name}: {{ forbid: kubernetes/Object, allow: [Delete], {more} desired: {{ apiVersion: v1, kind: ConfigMap, metadata: {{ name: {name}, namespace: default }} }} }}\n"
+        )
+    };
+    let rules = format!(
+        "  limits: {{ deletions: 1 }}\n  rules:\n{}{}",
+        forbid("one", ""),
+        forbid("two", "when: '!rules.one.exists',")
+    );
+    let object = |name: &str| {
+        format!("{{ apiVersion: v1, kind: ConfigMap, metadata: {{ name: {name}, namespace: default }} }}")
+    };
+    let sandbox = format!("objects: [ {}, {} ]", object("one"), object("two"));
+    let case = Case::text(&policy(&rules), &sandbox);
+    let report = case.apply().await;
+    assert_eq!(count(&case, Operation::Delete), 1);
+    assert!(
+        resource(&report, "two").reason.contains("the limit is 1"),
+        "{}",
+        text(&report)
+    );
+}
+
+#[tokio::test]
+async fn what_a_run_makes_is_not_a_change_when_it_is_finished() {
+    let rules = format!("  limits: {{ changes: 0 }}{BUCKET}");
+    let report = Case::text(&policy(&rules), "").apply().await;
+    assert!(report.is_converged(), "{}", text(&report));
+}

@@ -1,19 +1,22 @@
 //! The blast radius: over a limit everything is blocked, until that very plan is approved.
 
+use std::collections::BTreeSet;
+
 use holdfast_policy::Limits;
 use sha2::{Digest, Sha256};
 
 use super::Input;
+use crate::address::Address;
 use crate::phase::{Event, IllegalTransition};
 use crate::step::{Plan, StepVerb};
 
 /// Blocks every step of `plan` if it exceeds a cap and isn't approved.
 pub(super) fn enforce(input: &Input<'_>, plan: &mut Plan) -> Result<(), IllegalTransition> {
-    let Some(excess) = excess(plan, input.limits) else {
+    let Some(excess) = excess(input, plan) else {
         return Ok(());
     };
     let hash = hash(plan);
-    if input.approve == Some(hash.as_str()) {
+    if input.approved || input.approve == Some(hash.as_str()) {
         return Ok(());
     }
     plan.mints.clear();
@@ -28,16 +31,19 @@ pub(super) fn enforce(input: &Input<'_>, plan: &mut Plan) -> Result<(), IllegalT
     Ok(())
 }
 
-fn excess(plan: &Plan, limits: &Limits) -> Option<String> {
+/// What is done in several passes counts together; what this run itself made is not changed by being finished.
+fn excess(input: &Input<'_>, plan: &Plan) -> Option<String> {
+    let limits: &Limits = input.limits;
     let count = |verbs: &[StepVerb]| {
-        let steps = plan
-            .resources
+        let planned = plan.ready().filter(|(_, step)| verbs.contains(&step.verb));
+        let planned = planned.map(|(resource, _)| &resource.address);
+        let done = verbs.iter().filter_map(|verb| input.done.get(verb)).flatten();
+        let all: BTreeSet<&Address> = planned.chain(done).collect();
+        let made = input.done.get(&StepVerb::Create);
+        let others = all
             .iter()
-            .filter_map(|resource| resource.step.as_ref());
-        let planned = steps
-            .filter(|step| !step.stages.is_empty() && verbs.contains(&step.verb))
-            .count();
-        u32::try_from(planned).unwrap_or(u32::MAX)
+            .filter(|address| made.is_none_or(|made| !made.contains(**address)));
+        u32::try_from(others.count()).unwrap_or(u32::MAX)
     };
     let (changes, deletions) = (
         count(&[StepVerb::Update, StepVerb::Delete]),
