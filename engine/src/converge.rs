@@ -71,7 +71,7 @@ impl Engine {
         let started = Instant::now();
         let mut session = Session::open(self, policy, parameters).await?;
         session.await_ready = options.wait;
-        let first = session.pass().await?;
+        let first = session.settled_pass().await?;
         if !first.report.unmet.is_empty() {
             return Ok(first.report);
         }
@@ -182,7 +182,7 @@ impl<'r> Run<'r> {
                 self.asked_types = false;
             }
             self.refresh(session, &pass);
-            pass = session.pass().await?;
+            pass = session.settled_pass().await?;
         }
     }
 

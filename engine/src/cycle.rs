@@ -8,7 +8,7 @@ use holdfast_contract::{
     ApiType, Facet, PolicyId, ProviderName, Registry, ResourceKey, Served, StateStore, Wanted,
 };
 use holdfast_expression::{Context, Value};
-use holdfast_policy::{Parameters, ValidPolicy, to_expression};
+use holdfast_policy::{Parameters, Rule, ValidPolicy, to_expression};
 use time::OffsetDateTime;
 
 use crate::address::Address;
@@ -92,6 +92,17 @@ pub(crate) struct Pass {
     pub(crate) stale_types: bool,
 }
 
+impl Pass {
+    /// Where each resource stands.
+    pub(crate) fn phases(&self) -> BTreeMap<Address, Phase> {
+        self.plan
+            .resources
+            .iter()
+            .map(|resource| (resource.address.clone(), resource.phase))
+            .collect()
+    }
+}
+
 impl Engine {
     /// Evaluates the expressions of a run that begins now.
     #[must_use]
@@ -103,11 +114,8 @@ impl Engine {
 
     /// What would change. Reads, and asks servers for dry runs; writes nothing.
     pub async fn plan(&self, policy: &ValidPolicy, parameters: &Parameters) -> Result<Report, EngineError> {
-        Ok(Session::open(self, policy, parameters)
-            .await?
-            .pass()
-            .await?
-            .report)
+        let mut session = Session::open(self, policy, parameters).await?;
+        Ok(session.settled_pass().await?.report)
     }
 }
 
@@ -145,6 +153,36 @@ impl<'p> Session<'p> {
     /// The uid of the cluster, if there is one.
     pub(crate) fn cluster(&self) -> Option<&str> {
         self.cluster.as_deref()
+    }
+
+    /// A pass in which `rules.x.phase` and `rules.x.converged` say what the pass itself finds. Nothing is read twice.
+    pub(crate) async fn settled_pass(&mut self) -> Result<Pass, EngineError> {
+        let mut pass = self.pass().await?;
+        if !self.sees_phases() {
+            return Ok(pass);
+        }
+        // A chain of n rules that look at each other's phases settles in n passes.
+        for _ in 0..self.policy.rules.len() {
+            let phases = pass.phases();
+            if phases == self.phases {
+                break;
+            }
+            self.phases = phases;
+            pass = self.pass().await?;
+        }
+        Ok(pass)
+    }
+
+    /// Whether some expression looks at where a rule's resources stand.
+    fn sees_phases(&self) -> bool {
+        self.policy
+            .rules
+            .values()
+            .flat_map(Rule::references)
+            .any(|reference| {
+                reference.root == "rules"
+                    && (1..4).any(|step| matches!(reference.step(step), Some("phase" | "converged")))
+            })
     }
 
     /// One pass: facts, graph, observe, diff, preview, plan, report.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use holdfast_contract::{
-    Action, Change, Conflict, Desired, Difference, Facet, FacetState, Fidelity, Guard, Observation, Observed,
+    Action, Conflict, Desired, Difference, Facet, FacetState, Fidelity, Guard, Observation, Observed,
     ProviderError, Write,
 };
 use holdfast_policy::Verb;
@@ -121,10 +121,4 @@ fn set(facet: &Facet, desired: &Desired, observed: &Observed, manager: &str) -> 
         manager: manager.to_owned(),
         force: false,
     }
-}
-
-/// Whether a difference is more than a claim of what is equal already.
-#[must_use]
-pub fn is_change(difference: &Difference) -> bool {
-    !matches!(difference.change, Change::Claim)
 }

@@ -81,6 +81,13 @@ impl Lease {
     }
 }
 
+/// A lease that is dropped without being given back is renewed no more, and ends by itself.
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.renewal.abort();
+    }
+}
+
 async fn renew(store: Arc<dyn StateStore>, policy: PolicyId, holder: Holder, stop: Stop) {
     let mut renewed = Instant::now();
     loop {

@@ -54,16 +54,6 @@ impl Snapshot {
         self.lists.remove(name);
     }
 
-    /// Forgets the search for `address`.
-    pub fn forget_search(&mut self, address: &Address) {
-        self.searches.remove(address);
-    }
-
-    /// Forgets all.
-    pub fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     /// Keeps what was read of `key` elsewhere: pushed by a watch, or read for a fact. `facets` are those that it holds.
     pub fn keep(&mut self, wanted: &Wanted, result: Result<Observation, ProviderError>) {
         let merged = match (self.observations.remove(&wanted.key), result) {

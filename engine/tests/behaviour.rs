@@ -867,3 +867,21 @@ async fn what_a_run_makes_is_not_a_change_when_it_is_finished() {
     let report = Case::text(&policy(&rules), "").apply().await;
     assert!(report.is_converged(), "{}", text(&report));
 }
+
+#[tokio::test]
+async fn what_looks_at_anothers_phase_has_an_empty_plan_after_an_apply() {
+    let rules = "
+  rules:
+    one: { ensure: kubernetes/Object, desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: one, namespace: default } } }
+    two: { ensure: kubernetes/Object, desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: two, namespace: default }, data: { one: '${rules.one.phase}', done: '${string(rules.one.converged)}' } } }
+";
+    let case = Case::text(&policy(rules), "");
+    assert!(case.apply().await.is_converged());
+    let plan = case.plan().await;
+    assert!(plan.is_converged(), "{}", text(&plan));
+    let two = case.world.document(&config_map("two")).unwrap();
+    assert_eq!(
+        two.get("data").unwrap().to_string(),
+        r#"{"done":"true","one":"Converged"}"#
+    );
+}

@@ -28,7 +28,7 @@ impl fmt::Display for PolicyId {
 /// A ledger as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Its entries.
+    /// Its entries. Their names are letters, digits, `-`, `_` and `.`, as a `ConfigMap` takes them.
     pub entries: BTreeMap<String, String>,
     /// The version to name when it is replaced.
     pub version: Version,

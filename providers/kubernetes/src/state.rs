@@ -19,8 +19,6 @@ use crate::provider::Server;
 
 /// The namespace of policies that come from files; their state is named after them alone.
 const FILES: &str = "holdfast-system";
-/// The one key of the ledger's data. Entries are named by addresses, which are no valid keys of their own.
-const DATA: &str = "ledger.json";
 /// Whose it is, in full; the label of this name holds the policy's name only, as labels take no slash.
 const POLICY: &str = "holdfast.dev/policy";
 /// The longest text that a label takes.
@@ -250,12 +248,11 @@ impl StateStore for KubernetesState {
         expected: Option<&Version>,
     ) -> Result<Version, ProviderError> {
         let place = self.ledger(policy);
-        let text = serde_json::to_string_pretty(entries).map_err(|error| lost(error.to_string()))?;
         let object = json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": self.metadata(policy, expected),
-            "data": { DATA: text },
+            "data": entries,
         });
         let kept = if expected.is_none() {
             // Not repeated when its answer is lost: a second try would find the first one's ledger and call it a
@@ -374,18 +371,14 @@ impl KubernetesState {
 }
 
 fn stored(object: &Json) -> Result<Stored, ProviderError> {
-    let text = object
+    let data = object
         .pointer("/data")
-        .and_then(|data| data.get(DATA))
-        .and_then(Json::as_str);
-    let entries = match text {
-        Some(text) => serde_json::from_str(text).map_err(|error| ProviderError::Invalid {
-            target: "the ledger".to_owned(),
-            message: format!("its {DATA} can't be read: {error}"),
-            field: None,
-        })?,
-        None => BTreeMap::new(),
-    };
+        .and_then(Json::as_object)
+        .into_iter()
+        .flatten();
+    let entries = data
+        .filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())))
+        .collect();
     let version = object.pointer("/metadata/resourceVersion").and_then(Json::as_str);
     let version = version.ok_or_else(|| lost("the ledger as it was answered has no version"))?;
     Ok(Stored {

@@ -30,7 +30,7 @@ fn policy(namespace: &str, name: &str) -> PolicyId {
 }
 
 fn entries(value: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([(r#"bucket["a/b"]"#.to_owned(), value.to_owned())])
+    BTreeMap::from([("ledger.json".to_owned(), value.to_owned())])
 }
 
 fn holder(name: &str) -> Holder {

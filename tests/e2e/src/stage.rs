@@ -261,9 +261,7 @@ impl Stage {
             .get(&path("v1", "ConfigMap", STATE, "managed-velero"))
             .await?;
         let text = stored["data"]["ledger.json"].as_str()?;
-        let entries: Value = serde_json::from_str(text).expect("the ledger's entries are JSON");
-        let document = entries["ledger.json"].as_str()?;
-        Some(serde_json::from_str(document).expect("the ledger is JSON"))
+        Some(serde_json::from_str(text).expect("the ledger is JSON"))
     }
 
     /// Deletes the policy's Lease, as a person would who knows that its holder is no more.
