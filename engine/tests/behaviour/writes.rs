@@ -1,0 +1,279 @@
+//! What is written, and what is not.
+
+use holdfast_contract::ProviderError;
+use holdfast_engine::Phase;
+use holdfast_memory::{Accident, Operation};
+
+use crate::support::Case;
+use crate::{BUCKET, TWO_MAPS, config_map, count, policy, resource, text};
+
+const GONE: &str = "
+  limits: { deletions: 1 }
+  rules:
+    gone:
+      forbid: kubernetes/Object
+      allow: [Delete]
+      desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: old, namespace: default } }
+";
+
+#[tokio::test]
+async fn one_failure_stays_one_failure() {
+    let case = Case::text(&policy(TWO_MAPS), "");
+    let denied = ProviderError::Denied {
+        action: "create configmaps".into(),
+        target: "ConfigMap default/one".into(),
+    };
+    case.world.fail(
+        Accident::new(Operation::Create, denied)
+            .on("ConfigMap default/one")
+            .always(),
+    );
+    let report = case.apply().await;
+    assert_eq!(resource(&report, "one").phase, Phase::Blocked);
+    assert!(
+        resource(&report, "one").reason.contains("create configmaps"),
+        "{}",
+        text(&report)
+    );
+    assert_eq!(resource(&report, "two").phase, Phase::Converged);
+}
+
+#[tokio::test]
+async fn a_transient_failure_is_tried_again() {
+    let case = Case::text(&policy(TWO_MAPS), "");
+    let busy = ProviderError::Throttled {
+        service: "the cluster".into(),
+        retry_after: None,
+    };
+    case.world.fail(Accident::new(Operation::Create, busy).times(2));
+    assert!(case.apply().await.is_converged());
+}
+
+#[tokio::test]
+async fn drift_is_put_back_and_what_is_foreign_stays() {
+    let case = Case::text(&policy(TWO_MAPS), "");
+    assert!(case.apply().await.is_converged());
+    case.world
+        .edit(&config_map("one"), &"object".into(), |object| {
+            let data = object
+                .as_map_mut()
+                .unwrap()
+                .get_mut("data")
+                .unwrap()
+                .as_map_mut()
+                .unwrap();
+            data.insert("a".into(), "changed".into());
+            data.insert("theirs".into(), "kept".into());
+        })
+        .unwrap();
+    let plan = case.plan().await;
+    assert_eq!(plan.summary.update, 1, "{}", text(&plan));
+    assert!(text(&plan).contains("~ data.a: changed -> 1"), "{}", text(&plan));
+    assert!(case.apply().await.is_converged());
+    let object = case.world.document(&config_map("one")).unwrap();
+    assert_eq!(
+        object.get("data").unwrap().to_string(),
+        r#"{"a":"1","theirs":"kept"}"#
+    );
+}
+
+#[tokio::test]
+async fn a_lagging_store_is_neither_drift_nor_a_fight() {
+    let case = Case::text(&policy(BUCKET), "buckets: { acme-data: { region: us-east-2 } }");
+    case.world.lag(2);
+    assert!(case.apply().await.is_converged());
+    let sets = case
+        .world
+        .requests()
+        .iter()
+        .filter(|request| request.operation == Operation::Set)
+        .count();
+    assert_eq!(sets, 2, "each facet is written once");
+}
+
+#[tokio::test]
+async fn observe_mode_reports_and_never_writes() {
+    let case = Case::text(&policy(&format!("  mode: Observe{TWO_MAPS}")), "");
+    let report = case.apply().await;
+    assert_eq!(resource(&report, "one").phase, Phase::Blocked);
+    let writes = case.world.requests().into_iter().filter(|request| {
+        matches!(
+            request.operation,
+            Operation::Create | Operation::Set | Operation::Delete
+        )
+    });
+    assert_eq!(writes.count(), 0);
+}
+
+#[tokio::test]
+async fn a_deletion_needs_its_allowance_and_its_limit() {
+    let forbid = |allow: &str, limits: &str| {
+        policy(&format!(
+            "  limits: {limits}\n  rules: {{ gone: {{ forbid: kubernetes/Object, allow: {allow}, desired: {{ apiVersion: v1, kind: ConfigMap, metadata: {{ name: old, namespace: default }} }} }} }}\n"
+        ))
+    };
+    let sandbox =
+        "objects: [ { apiVersion: v1, kind: ConfigMap, metadata: { name: old, namespace: default } } ]";
+    let blocked = Case::text(&forbid("[]", "{ deletions: 1 }"), sandbox)
+        .apply()
+        .await;
+    assert!(
+        resource(&blocked, "gone").reason.contains("allow: [Delete]"),
+        "{}",
+        text(&blocked)
+    );
+    let limited = Case::text(&forbid("[Delete]", "{ deletions: 0 }"), sandbox)
+        .apply()
+        .await;
+    assert!(
+        resource(&limited, "gone").reason.contains("the limit is 0"),
+        "{}",
+        text(&limited)
+    );
+    let case = Case::text(&forbid("[Delete]", "{ deletions: 1 }"), sandbox);
+    assert!(case.apply().await.is_converged());
+    assert!(case.world.document(&config_map("old")).is_none());
+}
+
+#[tokio::test]
+async fn what_is_being_deleted_is_not_deleted_again() {
+    let sandbox = "objects: [ { apiVersion: v1, kind: ConfigMap, metadata: { name: old, namespace: default, deletionTimestamp: '2026-01-01T00:00:00Z' } } ]";
+    let report = Case::text(&policy(GONE), sandbox).plan().await;
+    assert_eq!(
+        resource(&report, "gone").phase,
+        Phase::Settling,
+        "{}",
+        text(&report)
+    );
+    assert!(resource(&report, "gone").action.is_none());
+}
+
+#[tokio::test]
+async fn a_refused_deletion_is_tried_once() {
+    let sandbox =
+        "objects: [ { apiVersion: v1, kind: ConfigMap, metadata: { name: old, namespace: default } } ]";
+    let case = Case::text(&policy(GONE), sandbox);
+    let denied = ProviderError::Denied {
+        action: "delete configmaps".into(),
+        target: "ConfigMap default/old".into(),
+    };
+    case.world
+        .fail(Accident::new(Operation::Delete, denied).times(50));
+    let report = case.apply().await;
+    assert_eq!(count(&case, Operation::Delete), 1);
+    assert_eq!(resource(&report, "gone").phase, Phase::Blocked);
+    assert!(
+        resource(&report, "gone").reason.contains("delete configmaps"),
+        "{}",
+        text(&report)
+    );
+}
+
+#[tokio::test]
+async fn a_gate_of_a_facet_that_comes_with_the_creation_holds_that_up() {
+    let rules = BUCKET.replace(
+        "      desired:",
+        "      require: [ { that: 'false', message: not yet, facets: [tags] } ]\n      desired:",
+    );
+    let case = Case::text(&policy(&rules), "");
+    let report = case.apply().await;
+    assert_eq!(
+        resource(&report, "data").phase,
+        Phase::Pending,
+        "{}",
+        text(&report)
+    );
+    assert_eq!(resource(&report, "data").reason, "not yet");
+    assert_eq!(count(&case, Operation::Create), 0);
+}
+
+#[tokio::test]
+async fn observe_mode_takes_no_lease_and_makes_no_ledger() {
+    let sandbox = "objects: [ { apiVersion: v1, kind: ConfigMap, metadata: { name: one, namespace: default }, data: { a: '1' } }, { apiVersion: v1, kind: ConfigMap, metadata: { name: two, namespace: default }, data: { b: '2' } } ]";
+    for sandbox in ["", sandbox] {
+        let case = Case::text(&policy(&format!("  mode: Observe{TWO_MAPS}")), sandbox);
+        case.apply().await;
+        assert_eq!(case.writes(), 0, "{:?}", case.world.requests());
+    }
+}
+
+#[tokio::test]
+async fn a_field_that_is_changed_back_again_and_again_is_not_fought_over_without_end() {
+    let case = Case::text(&policy(TWO_MAPS), "");
+    assert!(case.apply().await.is_converged());
+    let spoil = |value: String| {
+        let edit = |object: &mut holdfast_contract::Value| {
+            let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
+            data.as_map_mut().unwrap().insert("a".into(), value.into());
+        };
+        case.world
+            .edit(&config_map("one"), &"object".into(), edit)
+            .unwrap();
+    };
+    spoil("theirs".into());
+    case.world.forget_requests();
+    let options = holdfast_engine::ApplyOptions {
+        holder: holdfast_contract::Holder("test".into()),
+        timeout: std::time::Duration::from_secs(2),
+        wait: true,
+        stop: holdfast_engine::Stop::default(),
+    };
+    let parameters = case
+        .engine
+        .parameters(&case.policy, case.engine.evaluator(), &[])
+        .await
+        .unwrap();
+    let rounds = std::sync::atomic::AtomicUsize::new(0);
+    let watcher = |progress: holdfast_engine::Progress<'_>| {
+        if let holdfast_engine::Progress::Written(..) = progress {
+            let round = rounds.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            spoil(format!("theirs {round}"));
+        }
+    };
+    let report = case
+        .engine
+        .apply(&case.policy, &parameters, &options, &watcher)
+        .await
+        .unwrap();
+    let sets = count(&case, Operation::Set);
+    assert!((3..10).contains(&sets), "{sets}");
+    assert_eq!(
+        resource(&report, "one").phase,
+        Phase::Blocked,
+        "{}",
+        text(&report)
+    );
+}
+
+#[tokio::test]
+async fn a_limit_holds_for_all_passes_of_a_run_together() {
+    let forbid = |name: &str, more: &str| {
+        format!(
+            "    {name}: {{ forbid: kubernetes/Object, allow: [Delete], {more} desired: {{ apiVersion: v1, kind: ConfigMap, metadata: {{ name: {name}, namespace: default }} }} }}\n"
+        )
+    };
+    let rules = format!(
+        "  limits: {{ deletions: 1 }}\n  rules:\n{}{}",
+        forbid("one", ""),
+        forbid("two", "when: '!rules.one.exists',")
+    );
+    let object = |name: &str| {
+        format!("{{ apiVersion: v1, kind: ConfigMap, metadata: {{ name: {name}, namespace: default }} }}")
+    };
+    let sandbox = format!("objects: [ {}, {} ]", object("one"), object("two"));
+    let case = Case::text(&policy(&rules), &sandbox);
+    let report = case.apply().await;
+    assert_eq!(count(&case, Operation::Delete), 1);
+    assert!(
+        resource(&report, "two").reason.contains("the limit is 1"),
+        "{}",
+        text(&report)
+    );
+}
+
+#[tokio::test]
+async fn what_a_run_makes_is_not_a_change_when_it_is_finished() {
+    let rules = format!("  limits: {{ changes: 0 }}{BUCKET}");
+    let report = Case::text(&policy(&rules), "").apply().await;
+    assert!(report.is_converged(), "{}", text(&report));
+}
