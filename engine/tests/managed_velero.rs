@@ -4,7 +4,6 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stdout,
     unreachable_pub,
     dead_code,
     reason = "tests"
@@ -12,7 +11,7 @@
 
 mod support;
 
-use holdfast_engine::report::{TextOptions, apply_text, plan_text};
+use holdfast_engine::report::{TextOptions, plan_text};
 use support::{Case, root};
 
 fn case() -> Case {
@@ -23,7 +22,6 @@ fn case() -> Case {
 async fn a_plan_of_nothing_writes_nothing() {
     let case = case();
     let report = case.plan().await;
-    println!("{}", plan_text(&report, TextOptions::default()));
     assert!(report.summary.has_changes());
     assert_eq!(case.writes(), 0);
 }
@@ -32,7 +30,6 @@ async fn a_plan_of_nothing_writes_nothing() {
 async fn it_converges_and_then_has_nothing_to_do() {
     let case = case();
     let report = case.apply().await;
-    println!("{}", apply_text(&report, TextOptions::default()));
     assert!(
         report.is_converged(),
         "{}",
@@ -53,4 +50,28 @@ async fn it_converges_and_then_has_nothing_to_do() {
         .filter(|request| request.operation.is_write())
         .collect();
     assert!(writes.is_empty(), "{writes:?}");
+}
+
+#[tokio::test]
+async fn the_plan_is_in_graph_order() {
+    let report = case().plan().await;
+    let place = |address: &str| {
+        report
+            .resources
+            .iter()
+            .position(|resource| resource.address == address)
+            .unwrap()
+    };
+    for resource in &report.resources {
+        for wait in &resource.waits {
+            if let Some(before) = report.resources.iter().position(|other| other.address == *wait) {
+                assert!(
+                    before < place(&resource.address),
+                    "{} stands before {wait}",
+                    resource.address
+                );
+            }
+        }
+    }
+    assert!(place("namespace") < place("install") && place("bucket") < place("credentials"));
 }

@@ -158,6 +158,23 @@ impl Client {
         })
     }
 
+    /// What no answer means. It names the server, as a kubeconfig may point at another than one thinks.
+    fn unanswered(&self, error: &kube::Error) -> ProviderError {
+        let url = &self.config.cluster_url;
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        match error {
+            kube::Error::Auth(_) => ProviderError::Unauthenticated {
+                service: SERVICE.to_owned(),
+                message: chain(error),
+            },
+            other => lost(format!(
+                "{}{port}: {}",
+                url.host().unwrap_or_default(),
+                chain(other)
+            )),
+        }
+    }
+
     /// Sends `call` and reads its answer; tries again what may be tried again.
     pub(crate) async fn call(&self, call: &Call) -> Result<Answer, Failure> {
         let _slot = self.slots.acquire().await;
@@ -187,7 +204,10 @@ impl Client {
         let request = request(call)?;
         let exchange = async {
             let client = self.inner.read().await.clone();
-            let response = client.send(request).await.map_err(|error| unanswered(&error))?;
+            let response = client
+                .send(request)
+                .await
+                .map_err(|error| self.unanswered(&error))?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, ANSWER_MAX);
             let bytes = body
@@ -231,7 +251,7 @@ impl Client {
         let response = timeout(TRY, client.send(request))
             .await
             .map_err(|_| Failure::Lost(lost("no answer to a watch")))?
-            .map_err(|error| Failure::Lost(unanswered(&error)))?;
+            .map_err(|error| Failure::Lost(self.unanswered(&error)))?;
         let code = response.status();
         let body = response.into_body();
         if !code.is_success() {
@@ -302,16 +322,6 @@ fn request(call: &Call) -> Result<Request<Body>, Failure> {
     builder
         .body(Body::from(bytes))
         .map_err(|error| Failure::Lost(lost(format!("the request can't be made: {error}"))))
-}
-
-fn unanswered(error: &kube::Error) -> ProviderError {
-    match error {
-        kube::Error::Auth(_) => ProviderError::Unauthenticated {
-            service: SERVICE.to_owned(),
-            message: chain(error),
-        },
-        other => lost(chain(other)),
-    }
 }
 
 /// An error with all that is below it, each said once.
