@@ -6,18 +6,21 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::select_all;
-use holdfast_contract::{Difference, Facet, Holder, Provider, ProviderError, ProviderName, Served, Wanted};
+use holdfast_contract::{
+    Action, Difference, Facet, Holder, Provider, ProviderError, ProviderName, Served, Wanted,
+};
 use holdfast_policy::{FactSource, Mode, Name, Parameters, ValidPolicy};
 use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::apply::{Stop, apply};
 use crate::cycle::{Engine, EngineError, Pass, Session};
+use crate::digest;
 use crate::lease::Lease;
 use crate::ledger::LedgerError;
 use crate::phase::{Event, IllegalTransition, Phase};
 use crate::report::{Applied, Report};
-use crate::step::{Accepted, Mint, Outcome, Plan, Step, StepVerb};
+use crate::step::{Accepted, Mint, Outcome, Plan, PlannedResource, Step, StepVerb};
 
 /// How often a write that failed for the moment is tried in one run, beside the provider's own retries.
 const ATTEMPTS: u32 = 4;
@@ -274,6 +277,11 @@ impl<'r> Run<'r> {
                 if verb == StepVerb::Create {
                     session.ledger.remember_created(&address, &key.to_string());
                 }
+                if let Some((facet, digest)) = set_by(planned, facet.as_ref())
+                    && session.is_unversioned(key, &facet)
+                {
+                    session.ledger.remember_set(&address, &facet, digest);
+                }
                 if !written.unsupported.is_empty() {
                     let fields = written.unsupported.join(", ");
                     let why = format!("the store does not keep {fields}");
@@ -457,6 +465,18 @@ fn moved(phases: &mut BTreeMap<Address, Phase>, outcomes: &[Outcome]) -> Result<
     Ok(())
 }
 
+/// What a planned write of `facet` declares, as a digest; none where the facets are made along with the whole.
+fn set_by(planned: &PlannedResource, facet: Option<&Facet>) -> Option<(Facet, String)> {
+    let wanted = facet?;
+    let writes = planned.step.as_ref()?.stages.iter().flatten();
+    writes.into_iter().find_map(|write| match &write.action {
+        Action::Set { facet, desired, .. } if facet == wanted => {
+            Some((facet.clone(), digest::of(&desired.value)))
+        }
+        _ => None,
+    })
+}
+
 fn differences(step: &Step, facet: Option<&Facet>) -> Vec<Difference> {
     let changes = step
         .changes
@@ -519,6 +539,12 @@ impl Session<'_> {
             && converged
                 .into_iter()
                 .all(|resource| self.ledger.provisioned(&resource.address))
+    }
+
+    /// Whether nobody but the ledger remembers who set a facet: servers that take dry runs keep field managers.
+    fn is_unversioned(&self, key: &holdfast_contract::ResourceKey, facet: &Facet) -> bool {
+        let kind = self.providers.registry().kind(&key.kind);
+        kind.is_some_and(|(kind, _)| !kind.wants_preview(facet))
     }
 
     fn forget(&mut self, key: &holdfast_contract::ResourceKey, facet: Option<&Facet>) {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_contract::{PolicyId, ProviderError, StateStore, Version};
+use holdfast_contract::{Facet, PolicyId, ProviderError, StateStore, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
@@ -28,6 +28,9 @@ struct Document {
     /// What this policy created, by address, as the server's own id or the name.
     #[serde(default)]
     created: BTreeMap<String, String>,
+    /// What this policy set, by facet, as a digest of what it declared.
+    #[serde(default)]
+    set: BTreeMap<String, String>,
     /// The addresses that were Converged at least once.
     #[serde(default)]
     provisioned: BTreeSet<String>,
@@ -143,6 +146,17 @@ impl Ledger {
     /// Remembers that this policy created `id` at `address`.
     pub fn remember_created(&mut self, address: &Address, id: &str) {
         self.document.created.insert(address.to_string(), id.to_owned());
+    }
+
+    /// The digest of what this policy last set of a facet.
+    #[must_use]
+    pub fn last_set(&self, address: &Address, facet: &Facet) -> Option<&str> {
+        self.document.set.get(&address.facet(facet)).map(String::as_str)
+    }
+
+    /// Remembers what this policy set of a facet.
+    pub fn remember_set(&mut self, address: &Address, facet: &Facet, digest: String) {
+        self.document.set.insert(address.facet(facet), digest);
     }
 
     /// Whether `address` was Converged at least once. Sticky.

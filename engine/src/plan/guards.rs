@@ -1,9 +1,10 @@
 //! What may not be touched, whatever a policy says.
 
-use holdfast_contract::{FacetState, Observed, ProviderError, ResourceKey, Value};
+use holdfast_contract::{Action, Facet, FacetState, Observed, ProviderError, ResourceKey, Value, Write};
 use holdfast_policy::{OnVanish, Verb};
 
 use super::Input;
+use crate::digest;
 use crate::graph::Resource;
 use crate::objects;
 
@@ -99,6 +100,44 @@ pub(super) fn vanished(input: &Input<'_>, resource: &Resource<'_>) -> Option<Str
     (resource.was_provisioned(input.ledger) && on_vanish == OnVanish::Hold).then(|| {
         "it was there, and is gone with all that it held; `onVanish: Recreate` makes an empty one in its place".to_owned()
     })
+}
+
+/// Why a write endangers what exists without being allowed to, if so.
+///
+/// What the ledger says this policy set may be restored, and what it created may be given its first settings.
+pub(super) fn dangerous(
+    input: &Input<'_>,
+    resource: &Resource<'_>,
+    facet: &Facet,
+    write: &Write,
+) -> Option<String> {
+    let Action::Set {
+        desired, observed, ..
+    } = &write.action
+    else {
+        return None;
+    };
+    let (variant, kind) = (resource.variant?, resource.kind.as_ref()?);
+    let last = input.ledger.last_set(&resource.address, facet);
+    let restores = last.is_some_and(|last| last == digest::of(&desired.value));
+    let first = last.is_none() && input.ledger.created(&resource.address);
+    if restores || first {
+        return None;
+    }
+    let allowed = |allowance: &str| {
+        variant
+            .allow
+            .iter()
+            .any(|allowed| allowed.to_string() == allowance)
+    };
+    let danger = kind
+        .dangers(facet, desired, observed)
+        .into_iter()
+        .find(|danger| !allowed(danger.allowance))?;
+    Some(format!(
+        "{}: that needs `allow: [{}]`",
+        danger.what, danger.allowance
+    ))
 }
 
 /// What a server's refusal means for a person.

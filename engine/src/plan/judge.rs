@@ -423,6 +423,7 @@ impl Judge<'_, '_> {
             .iter()
             .filter(|gate| gate.facets.contains(facet))
             .find_map(|gate| self.unmet(gate, observed))
+            .or_else(|| guards::dangerous(self.input, self.resource, facet, &differing.write))
     }
 
     /// What a difference means in the light of our own last write of that facet.

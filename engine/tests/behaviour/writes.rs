@@ -5,7 +5,7 @@ use holdfast_engine::Phase;
 use holdfast_memory::{Accident, Operation};
 
 use crate::support::Case;
-use crate::{BUCKET, TWO_MAPS, config_map, count, policy, resource, text};
+use crate::{BUCKET, TWO_MAPS, bucket, config_map, count, policy, resource, text};
 
 const GONE: &str = "
   limits: { deletions: 1 }
@@ -276,4 +276,84 @@ async fn what_a_run_makes_is_not_a_change_when_it_is_finished() {
     let rules = format!("  limits: {{ changes: 0 }}{BUCKET}");
     let report = Case::text(&policy(&rules), "").apply().await;
     assert!(report.is_converged(), "{}", text(&report));
+}
+
+const EXPIRY: &str = "
+  parameters: { days: { type: integer, default: 90 } }
+  providers: { s3: { region: us-east-2 } }
+  rules:
+    data:
+      ensure: s3/Bucket
+      name: acme-data
+      desired:
+        lifecycle: { rules: [ { id: old, status: Enabled, filter: {}, expiration: { days: '${parameters.days}' } } ] }
+        versioning: { status: Enabled }
+";
+
+fn days(case: &Case) -> Option<i64> {
+    let lifecycle = case.world.facet(&bucket("acme-data"), &"lifecycle".into())?;
+    let rules = lifecycle.get("rules")?.as_list()?.first()?.clone();
+    rules.at(&["expiration", "days"])?.as_i64()
+}
+
+#[tokio::test]
+async fn an_expiry_on_a_bucket_that_we_did_not_make_needs_its_allowance() {
+    let there = "buckets: { acme-data: { region: us-east-2 } }";
+    let case = Case::text(&policy(EXPIRY), there);
+    let report = case.apply().await;
+    let why = &resource(&report, "data").blocked["lifecycle"];
+    assert!(
+        why.contains("expire objects after 90 days") && why.contains("allow: [ShortenRetention]"),
+        "{why}"
+    );
+    assert_eq!(days(&case), None);
+    assert!(
+        case.world
+            .facet(&bucket("acme-data"), &"versioning".into())
+            .is_some(),
+        "the rest goes on"
+    );
+    let allowed = EXPIRY.replace(
+        "name: acme-data",
+        "name: acme-data\n      allow: [ ShortenRetention ]",
+    );
+    let case = Case::text(&policy(&allowed), there);
+    assert!(case.apply().await.is_converged());
+    assert_eq!(days(&case), Some(90));
+}
+
+#[tokio::test]
+async fn what_we_set_is_restored_and_a_shorter_wish_is_refused() {
+    let case = Case::text(&policy(EXPIRY), "");
+    assert!(
+        case.apply().await.is_converged(),
+        "a bucket of our own may be given its first settings"
+    );
+    let edit = |days: i64| {
+        let rules = serde_json::json!({"rules": [{"id": "old", "status": "Enabled", "filter": {}, "expiration": {"days": days}}]});
+        case.world
+            .edit(&bucket("acme-data"), &"lifecycle".into(), |value| {
+                *value = rules.into();
+            })
+            .unwrap();
+    };
+    edit(365);
+    assert!(
+        case.apply().await.is_converged(),
+        "what the ledger says we set is restored"
+    );
+    assert_eq!(days(&case), Some(90));
+    let shorter = Case::text(&policy(&EXPIRY.replace("default: 90", "default: 7")), "");
+    let shorter = Case {
+        world: case.world.clone(),
+        engine: case.engine.clone(),
+        ..shorter
+    };
+    let report = shorter.apply().await;
+    assert!(
+        resource(&report, "data").blocked["lifecycle"].contains("ShortenRetention"),
+        "{}",
+        text(&report)
+    );
+    assert_eq!(days(&case), Some(90));
 }

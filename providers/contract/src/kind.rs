@@ -98,8 +98,23 @@ pub trait Kind: Debug + Send + Sync {
         None
     }
 
+    /// What bringing `facet` from what was observed to what is desired endangers, so that the policy must allow it.
+    fn dangers(&self, facet: &Facet, desired: &Desired, observed: &Observed) -> Vec<Danger> {
+        let _ = (facet, desired, observed);
+        Vec::new()
+    }
+
     /// Why deleting it destroys more than itself (a namespace, a volume claim), which needs `Cascade` allowed.
     fn cascades(&self, key: &ResourceKey) -> Option<&'static str>;
+}
+
+/// Something that a write endangers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Danger {
+    /// The allowance that it needs, as policies write it: `ShortenRetention`.
+    pub allowance: &'static str,
+    /// What is in danger, as the start of a sentence: `rule Backup Expiry would expire objects after 30 days`.
+    pub what: String,
 }
 
 /// By what a policy finds its own things again.

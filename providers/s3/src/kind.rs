@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use holdfast_contract::{
-    ApiType, Attributes, Change, Desired, Difference, Facet, FacetState, Field, Implied, Kind, KindName,
-    Locator, Mark, NotLocated, Observed, Path, Readiness, ResourceKey, Scope, Served, Shape, Value,
+    ApiType, Attributes, Change, Danger, Desired, Difference, Facet, FacetState, Field, Implied, Kind,
+    KindName, Locator, Mark, NotLocated, Observed, Path, Readiness, ResourceKey, Scope, Served, Shape, Value,
 };
 
 use crate::table::{self, Document, ROOT_FACET, Row};
-use crate::{names, normal, policy_document};
+use crate::{expiry, names, normal, policy_document};
 
 /// The kind's name.
 pub(crate) const KIND: &str = "s3/Bucket";
@@ -265,6 +265,14 @@ impl Kind for BucketKind {
     }
 
     /// Never: a bucket is deleted only when it is empty.
+    fn dangers(&self, facet: &Facet, desired: &Desired, observed: &Observed) -> Vec<Danger> {
+        if facet.as_str() != "lifecycle" {
+            return Vec::new();
+        }
+        let merged = self.merge(facet, desired, Some(observed), "");
+        expiry::shortened(&merged, observed.value(facet))
+    }
+
     /// A bucket's marks are its tags: only a bucket whose name was generated needs them, as its identity.
     fn mark(&self, mut desired: Value, mark: &Mark) -> Value {
         if !mark.identity.is_empty()

@@ -35,6 +35,7 @@ mod credentials;
 mod documents;
 mod environment;
 mod error;
+mod expiry;
 mod find;
 mod kind;
 mod names;
