@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::select_all;
 use holdfast_contract::{
-    Action, Difference, Facet, Holder, Provider, ProviderError, ProviderName, Served, Wanted,
+    Action, Difference, Facet, Holder, Provider, ProviderError, ProviderName, Served, Value, Wanted,
 };
 use holdfast_policy::{FactSource, Mode, Name, Parameters, ValidPolicy};
 use tokio::time::Instant;
@@ -15,7 +15,6 @@ use tokio::time::Instant;
 use crate::address::Address;
 use crate::apply::{Stop, apply};
 use crate::cycle::{Engine, EngineError, Pass, Session};
-use crate::digest;
 use crate::lease::Lease;
 use crate::ledger::LedgerError;
 use crate::phase::{Event, IllegalTransition, Phase};
@@ -212,6 +211,14 @@ impl<'r> Run<'r> {
         {
             session.ledger.bind_cluster(&uid);
         }
+        // Under a name that was made up here nobody else creates: should the answer of the create call be lost, what
+        // it made is known to be ours.
+        for (resource, step) in plan.ready() {
+            if step.verb == StepVerb::Create && session.ledger.name(&resource.address).is_some() {
+                let id = resource.key.as_ref().map(ToString::to_string).unwrap_or_default();
+                session.ledger.remember_created(&resource.address, &id);
+            }
+        }
         // Names, and what is already known to be ours, are stored before anything is written under them.
         if !session.save_ledger().await? {
             return Ok(());
@@ -277,10 +284,10 @@ impl<'r> Run<'r> {
                 if verb == StepVerb::Create {
                     session.ledger.remember_created(&address, &key.to_string());
                 }
-                if let Some((facet, digest)) = set_by(planned, facet.as_ref())
-                    && session.is_unversioned(key, &facet)
+                if let Some((facet, declared)) = set_by(planned, facet.as_ref())
+                    && session.is_unversioned(key, facet)
                 {
-                    session.ledger.remember_set(&address, &facet, digest);
+                    session.ledger.remember_set(&address, facet, declared);
                 }
                 if !written.unsupported.is_empty() {
                     let fields = written.unsupported.join(", ");
@@ -465,14 +472,12 @@ fn moved(phases: &mut BTreeMap<Address, Phase>, outcomes: &[Outcome]) -> Result<
     Ok(())
 }
 
-/// What a planned write of `facet` declares, as a digest; none where the facets are made along with the whole.
-fn set_by(planned: &PlannedResource, facet: Option<&Facet>) -> Option<(Facet, String)> {
+/// What a planned write of `facet` declares; none where the facets are made along with the whole.
+fn set_by<'p>(planned: &'p PlannedResource, facet: Option<&Facet>) -> Option<(&'p Facet, &'p Value)> {
     let wanted = facet?;
-    let writes = planned.step.as_ref()?.stages.iter().flatten();
-    writes.into_iter().find_map(|write| match &write.action {
-        Action::Set { facet, desired, .. } if facet == wanted => {
-            Some((facet.clone(), digest::of(&desired.value)))
-        }
+    let mut writes = planned.step.as_ref()?.stages.iter().flatten();
+    writes.find_map(|write| match &write.action {
+        Action::Set { facet, desired, .. } if facet == wanted => Some((facet, &desired.value)),
         _ => None,
     })
 }

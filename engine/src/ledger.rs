@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_contract::{Facet, PolicyId, ProviderError, StateStore, Version};
+use holdfast_contract::{Facet, PolicyId, ProviderError, StateStore, Value, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
@@ -28,9 +28,9 @@ struct Document {
     /// What this policy created, by address, as the server's own id or the name.
     #[serde(default)]
     created: BTreeMap<String, String>,
-    /// What this policy set, by facet, as a digest of what it declared.
+    /// What this policy last set, by facet, as it declared it.
     #[serde(default)]
-    set: BTreeMap<String, String>,
+    set: BTreeMap<String, serde_json::Value>,
     /// The addresses that were Converged at least once.
     #[serde(default)]
     provisioned: BTreeSet<String>,
@@ -148,15 +148,21 @@ impl Ledger {
         self.document.created.insert(address.to_string(), id.to_owned());
     }
 
-    /// The digest of what this policy last set of a facet.
+    /// What this policy last set of a facet.
     #[must_use]
-    pub fn last_set(&self, address: &Address, facet: &Facet) -> Option<&str> {
-        self.document.set.get(&address.facet(facet)).map(String::as_str)
+    pub fn last_set(&self, address: &Address, facet: &Facet) -> Option<Value> {
+        self.document
+            .set
+            .get(&address.facet(facet))
+            .cloned()
+            .map(Value::from_json)
     }
 
-    /// Remembers what this policy set of a facet.
-    pub fn remember_set(&mut self, address: &Address, facet: &Facet, digest: String) {
-        self.document.set.insert(address.facet(facet), digest);
+    /// Remembers what this policy set of a facet. The ledger holds no secret: what is sensitive isn't remembered.
+    pub fn remember_set(&mut self, address: &Address, facet: &Facet, declared: &Value) {
+        if let Some(json) = declared.expose_json().filter(|_| !declared.is_sensitive()) {
+            self.document.set.insert(address.facet(facet), json);
+        }
     }
 
     /// Whether `address` was Converged at least once. Sticky.

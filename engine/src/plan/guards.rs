@@ -4,7 +4,6 @@ use holdfast_contract::{Action, Facet, FacetState, Observed, ProviderError, Reso
 use holdfast_policy::{OnVanish, Verb};
 
 use super::Input;
-use crate::digest;
 use crate::graph::Resource;
 use crate::objects;
 
@@ -119,9 +118,7 @@ pub(super) fn dangerous(
     };
     let (variant, kind) = (resource.variant?, resource.kind.as_ref()?);
     let last = input.ledger.last_set(&resource.address, facet);
-    let restores = last.is_some_and(|last| last == digest::of(&desired.value));
-    let first = last.is_none() && input.ledger.created(&resource.address);
-    if restores || first {
+    if last.is_none() && input.ledger.created(&resource.address) {
         return None;
     }
     let allowed = |allowance: &str| {
@@ -131,13 +128,12 @@ pub(super) fn dangerous(
             .any(|allowed| allowed.to_string() == allowance)
     };
     let danger = kind
-        .dangers(facet, desired, observed)
+        .dangers(facet, desired, observed.value(facet))
         .into_iter()
         .find(|danger| !allowed(danger.allowance))?;
-    Some(format!(
-        "{}: that needs `allow: [{}]`",
-        danger.what, danger.allowance
-    ))
+    // What endangers nothing beyond what this policy set before only restores that.
+    let restores = last.is_some_and(|last| kind.dangers(facet, desired, Some(&last)).is_empty());
+    (!restores).then(|| format!("{}: that needs `allow: [{}]`", danger.what, danger.allowance))
 }
 
 /// What a server's refusal means for a person.

@@ -98,9 +98,9 @@ pub trait Kind: Debug + Send + Sync {
         None
     }
 
-    /// What bringing `facet` from what was observed to what is desired endangers, so that the policy must allow it.
-    fn dangers(&self, facet: &Facet, desired: &Desired, observed: &Observed) -> Vec<Danger> {
-        let _ = (facet, desired, observed);
+    /// What bringing `facet` from the document `before` to what is desired endangers, so that the policy must allow it.
+    fn dangers(&self, facet: &Facet, desired: &Desired, before: Option<&Value>) -> Vec<Danger> {
+        let _ = (facet, desired, before);
         Vec::new()
     }
 

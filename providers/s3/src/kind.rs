@@ -265,12 +265,13 @@ impl Kind for BucketKind {
     }
 
     /// Never: a bucket is deleted only when it is empty.
-    fn dangers(&self, facet: &Facet, desired: &Desired, observed: &Observed) -> Vec<Danger> {
-        if facet.as_str() != "lifecycle" {
-            return Vec::new();
+    fn dangers(&self, facet: &Facet, desired: &Desired, before: Option<&Value>) -> Vec<Danger> {
+        match table::row(facet.as_str()) {
+            Some(row) if facet.as_str() == "lifecycle" => {
+                expiry::shortened(&merge(row, desired, before), before)
+            }
+            _ => Vec::new(),
         }
-        let merged = self.merge(facet, desired, Some(observed), "");
-        expiry::shortened(&merged, observed.value(facet))
     }
 
     /// A bucket's marks are its tags: only a bucket whose name was generated needs them, as its identity.
