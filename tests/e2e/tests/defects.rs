@@ -162,6 +162,14 @@ fn an_expiry_that_is_shorter_than_a_schedules_time_to_live_is_held_up_alone() {
                 .contains("<Days>120</Days>")
         );
         stage.api.delete(&format!("{schedules}/quarterly")).await;
+        // The way back to 90 days would let what is there expire earlier than it was promised.
+        let shorter = stage.plan().await.exits(2);
+        assert!(
+            shorter.stdout.contains("allow: [ShortenRetention]"),
+            "{}",
+            shorter.stdout
+        );
+        stage.forget_the_bucket().await;
         stage.converged().await;
     });
 }
