@@ -18,6 +18,7 @@ use crate::cycle::{Engine, EngineError, Pass, Session};
 use crate::lease::Lease;
 use crate::ledger::LedgerError;
 use crate::phase::{Event, IllegalTransition, Phase};
+use crate::plan::refusal;
 use crate::report::{Applied, Report};
 use crate::step::{Accepted, Mint, Outcome, Plan, PlannedResource, Step, StepVerb};
 
@@ -309,7 +310,7 @@ impl<'r> Run<'r> {
                 }
             }
             Err(error) => {
-                session.refused.insert(what, sentence(&error));
+                session.refused.insert(what, refusal(&error));
             }
         }
     }
@@ -495,18 +496,6 @@ fn differences(step: &Step, facet: Option<&Facet>) -> Vec<Difference> {
                 .map(|(difference, _)| difference.clone())
         })
         .collect()
-}
-
-fn sentence(error: &ProviderError) -> String {
-    match error {
-        ProviderError::Immutable { fields, .. } => {
-            format!(
-                "{} can't be changed on what exists: delete it by hand, and it is made anew",
-                fields.join(", ")
-            )
-        }
-        other => other.to_string(),
-    }
 }
 
 /// The name for `mint`: that of what was found, or a new one that nobody has.

@@ -21,6 +21,7 @@ mod needs;
 
 use judge::Judge;
 
+pub(crate) use guards::refusal;
 pub use limits::hash;
 
 /// All that a plan is built from. The same input gives the same plan.

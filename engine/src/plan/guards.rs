@@ -137,7 +137,7 @@ pub(super) fn dangerous(
 }
 
 /// What a server's refusal means for a person.
-pub(super) fn refusal(error: &ProviderError) -> String {
+pub(crate) fn refusal(error: &ProviderError) -> String {
     match error {
         ProviderError::Immutable { fields, .. } => {
             format!(
