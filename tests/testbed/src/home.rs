@@ -1,6 +1,7 @@
 use std::{
+    io::Write,
     os::unix::process::CommandExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -52,10 +53,15 @@ impl Home {
             .map_or(Path::new("/nonexistent"), TempDir::path)
     }
 
-    /// Writes a file into the folder.
-    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> Result<std::path::PathBuf> {
+    /// Writes a file into the folder, all at once: tests that share a cluster write the same kubeconfig again while
+    /// others read it, and none of them may find it half there.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> Result<PathBuf> {
         let path = self.path().join(name);
-        std::fs::write(&path, text).map_err(Error::io(format!("write {}", path.display())))?;
+        let written = tempfile::NamedTempFile::new_in(self.path()).and_then(|mut file| {
+            file.write_all(text.as_ref())?;
+            file.persist(&path).map_err(|error| error.error)
+        });
+        written.map_err(Error::io(format!("write {}", path.display())))?;
         Ok(path)
     }
 }
@@ -67,5 +73,24 @@ impl Drop for Home {
         drop(self.janitor.stdin.take());
         // Nothing to be done about an error, and nothing depends on it.
         let _ = self.janitor.wait();
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::Home;
+
+    #[test]
+    fn a_file_that_is_written_again_is_never_seen_half_written() {
+        let home = Home::new().unwrap();
+        let text = "x".repeat(4096);
+        let path = home.write("shared", &text).unwrap();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| (0..500).for_each(|_| drop(home.write("shared", &text).unwrap())));
+            while !writer.is_finished() {
+                assert_eq!(std::fs::read_to_string(&path).unwrap().len(), text.len());
+            }
+        });
     }
 }
