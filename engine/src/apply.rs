@@ -9,6 +9,7 @@ use futures::future::join_all;
 use futures::stream;
 use holdfast_contract::{Action, Provider, ProviderError, ProviderName, Write};
 
+use crate::lease::CALL;
 use crate::step::{Outcome, Plan, PlannedResource, Step};
 
 /// How many resources are written at once.
@@ -34,7 +35,7 @@ impl Stop {
 /// Does every step of `plan` that is ready, each once, and says what became of each call.
 ///
 /// Steps are independent of each other: one that fails stops only its own later stages. After [`Stop::stop`] no
-/// further call begins; calls in flight are waited for.
+/// further call begins; calls in flight are waited for, none of them longer than what is left of a lease.
 pub async fn apply(
     plan: &Plan,
     providers: &BTreeMap<ProviderName, Arc<dyn Provider>>,
@@ -91,10 +92,18 @@ async fn call(
     write: &Write,
     providers: &BTreeMap<ProviderName, Arc<dyn Provider>>,
 ) -> Result<holdfast_contract::Written, ProviderError> {
+    let service = || write.key.provider.to_string();
     match providers.get(&write.key.provider) {
-        Some(provider) => provider.write(write).await,
+        // A call that could outlive the lease might meet another engine's: it is given up before.
+        Some(provider) => match tokio::time::timeout(CALL, provider.write(write)).await {
+            Ok(result) => result,
+            Err(_) => Err(ProviderError::Abandoned {
+                service: service(),
+                after: CALL,
+            }),
+        },
         None => Err(ProviderError::Unavailable {
-            service: write.key.provider.to_string(),
+            service: service(),
             message: "it was not opened for this plan".to_owned(),
             source: None,
         }),

@@ -458,6 +458,7 @@ fn moved(phases: &mut BTreeMap<Address, Phase>, outcomes: &[Outcome]) -> Result<
     for outcome in outcomes {
         let end = match &outcome.result {
             Ok(_) => Event::WriteFinished,
+            Err(ProviderError::Abandoned { .. }) => Event::WriteAbandoned,
             Err(error) if error.is_refusal() => Event::WriteRefused,
             Err(_) => Event::WriteFailed,
         };

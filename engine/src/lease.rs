@@ -11,10 +11,14 @@ use crate::apply::Stop;
 
 /// How long a lease is ours without a renewal.
 const DURATION: Duration = Duration::from_mins(1);
-/// How often it is renewed: three renewals may fail before it ends.
-const RENEW_EVERY: Duration = Duration::from_secs(15);
-/// Without a renewal for so long, no further call begins: what remains of the lease is the longest a call may take.
+/// How often it is renewed.
+const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// How soon a renewal that failed is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// Without a renewal for so long, no further call begins.
 const STOP_AFTER: Duration = Duration::from_secs(30);
+/// The longest that one call may take: what remains of the lease when no further call begins.
+pub(crate) const CALL: Duration = DURATION.saturating_sub(STOP_AFTER);
 
 /// Why a policy can't be written now.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -88,13 +92,25 @@ impl Drop for Lease {
     }
 }
 
+/// Renews until the lease is lost, or can't be renewed in time: then `stop` is stopped, by this process's own clock.
 async fn renew(store: Arc<dyn StateStore>, policy: PolicyId, holder: Holder, stop: Stop) {
     let mut renewed = Instant::now();
+    let mut pause = RENEW_EVERY;
     loop {
-        tokio::time::sleep(RENEW_EVERY).await;
+        let end = after(renewed, STOP_AFTER);
+        tokio::time::sleep_until(after(Instant::now(), pause).min(end)).await;
         let attempt = Instant::now();
-        match tokio::time::timeout(RENEW_EVERY, store.acquire(&policy, &holder, DURATION)).await {
-            Ok(Ok(Held::Ours)) => renewed = attempt,
+        if attempt >= end {
+            tracing::warn!(%policy, "the lease can't be renewed: no further write begins");
+            return stop.stop();
+        }
+        pause = RETRY_AFTER;
+        let limit = after(attempt, RENEW_EVERY).min(end);
+        match tokio::time::timeout_at(limit, store.acquire(&policy, &holder, DURATION)).await {
+            Ok(Ok(Held::Ours)) => {
+                renewed = attempt;
+                pause = RENEW_EVERY;
+            }
             Ok(Ok(Held::Theirs { holder, .. })) => {
                 tracing::warn!(%policy, holder = %holder.0, "the lease was lost: no further write begins");
                 return stop.stop();
@@ -102,9 +118,9 @@ async fn renew(store: Arc<dyn StateStore>, policy: PolicyId, holder: Holder, sto
             Ok(Err(error)) => tracing::debug!(%policy, %error, "the lease was not renewed"),
             Err(_) => tracing::debug!(%policy, "the lease was not renewed in time"),
         }
-        if renewed.elapsed() >= STOP_AFTER {
-            tracing::warn!(%policy, "the lease can't be renewed: no further write begins");
-            return stop.stop();
-        }
     }
+}
+
+fn after(instant: Instant, duration: Duration) -> Instant {
+    instant.checked_add(duration).unwrap_or(instant)
 }

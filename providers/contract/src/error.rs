@@ -58,6 +58,14 @@ pub enum ProviderError {
         #[source]
         source: Option<BoxError>,
     },
+    /// A write was given up before its answer came: observe again, as it may have taken effect.
+    #[error("{service} gave no answer within {} s; whether it was done, the next look tells", after.as_secs())]
+    Abandoned {
+        /// Who was asked.
+        service: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
     /// The request can't be right as it is: change the policy.
     #[error("{target} refused: {message}")]
     Invalid {
@@ -106,7 +114,10 @@ impl ProviderError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Conflict { .. } | Self::Throttled { .. } | Self::Unavailable { .. }
+            Self::Abandoned { .. }
+                | Self::Conflict { .. }
+                | Self::Throttled { .. }
+                | Self::Unavailable { .. }
         )
     }
 
