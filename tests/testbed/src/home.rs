@@ -77,7 +77,6 @@ impl Drop for Home {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::Home;
 
