@@ -12,7 +12,7 @@ use crate::step::{FacetChange, Plan, PlannedResource, Step, StepVerb};
 
 mod text;
 
-pub use text::{Style, TextOptions, apply_text, plan_text};
+pub use text::{Style, TextOptions, apply_text, plan_text, short_name};
 
 /// The version of the JSON form. It grows when a field changes its meaning or goes; new fields don't change it.
 pub const FORMAT_VERSION: u32 = 1;

@@ -17,6 +17,12 @@ const FIELDS_OF_A_MANIFEST: usize = 8;
 const IN_THE_TITLE: [&str; 4] = ["apiVersion", "kind", "metadata.name", "metadata.namespace"];
 /// Values longer than this are cut; JSON has them whole.
 const VALUE_WIDTH: usize = 72;
+/// Lines are no wider where they can be folded: before an address, before a value.
+const WIDTH: usize = 100;
+/// What stands around name, value and place of a changed field.
+const INDENT: usize = "        ~ :    ".len();
+/// How much of a generated name is shown after what was given of it.
+const SHORT_ID: usize = 8;
 
 /// How text is written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -85,8 +91,17 @@ pub fn plan_text(report: &Report, options: TextOptions) -> String {
             );
         }
     }
-    for resource in report.resources.iter().filter(|resource| is_shown(resource)) {
-        resource_text(&mut out, resource, options);
+    let shown: Vec<&ResourceReport> = report
+        .resources
+        .iter()
+        .filter(|resource| is_shown(resource))
+        .collect();
+    let titles: Vec<String> = shown.iter().map(|resource| title(resource)).collect();
+    for (resource, title) in shown.into_iter().zip(&titles) {
+        let short = short_name(title);
+        let is_unique = titles.iter().filter(|other| short_name(other) == short).count() == 1;
+        let title = if is_unique { short } else { title.clone() };
+        resource_text(&mut out, resource, &title, options);
     }
     checks_text(&mut out, report, options);
     let _ = writeln!(out, "\n{}", plan_line(report));
@@ -187,15 +202,43 @@ fn title(resource: &ResourceReport) -> String {
     )
 }
 
-fn resource_text(out: &mut String, resource: &ResourceReport, options: TextOptions) {
+/// What a resource is called, where a generated name is in it with only the beginning of what was generated:
+/// `s3/Bucket backups-42c50495…`. JSON has all of it.
+#[must_use]
+pub fn short_name(title: &str) -> String {
+    const DASHES: [usize; 4] = [8, 13, 18, 23];
+    const LENGTH: usize = 36;
+    let start = title.chars().count().saturating_sub(LENGTH);
+    let is_generated = title.chars().count() > LENGTH
+        && title.chars().nth(start.saturating_sub(1)) == Some('-')
+        && title.chars().skip(start).enumerate().all(|(at, c)| {
+            if DASHES.contains(&at) {
+                c == '-'
+            } else {
+                matches!(c, '0'..='9' | 'a'..='f')
+            }
+        });
+    if !is_generated {
+        return title.to_owned();
+    }
+    let kept = start.saturating_add(SHORT_ID);
+    title.chars().take(kept).chain(std::iter::once('…')).collect()
+}
+
+fn resource_text(out: &mut String, resource: &ResourceReport, title: &str, options: TextOptions) {
     let (symbol, style) = match resource.action {
         Some(StepVerb::Create) => ("+", Style::Added),
         Some(StepVerb::Update) => ("~", Style::Changed),
         Some(StepVerb::Delete) => ("-", Style::Removed),
         None => ("!", Style::Waiting),
     };
+    let width = title
+        .chars()
+        .count()
+        .saturating_add(resource.address.chars().count())
+        .saturating_add("  +   ".len());
     let address = options.paint(Style::Dim, &resource.address);
-    let title = options.paint(Style::Strong, &title(resource));
+    let title = options.paint(Style::Strong, title);
     let symbol = options.paint(style, symbol);
     if options.summary {
         let why = if resource.action.is_some() {
@@ -206,7 +249,8 @@ fn resource_text(out: &mut String, resource: &ResourceReport, options: TextOptio
         let _ = writeln!(out, "  {symbol} {title}  {address}{why}");
         return;
     }
-    let _ = writeln!(out, "\n  {symbol} {title}  {address}");
+    let gap = if width > WIDTH { "\n      " } else { "  " };
+    let _ = writeln!(out, "\n  {symbol} {title}{gap}{address}");
     if resource.action.is_none() {
         let _ = writeln!(
             out,
@@ -265,7 +309,7 @@ fn facet_text(
         );
         lines.clear();
     }
-    for line in &lines {
+    for line in lines.iter().flat_map(|line| line.lines()) {
         let _ = writeln!(out, "{indent}{line}");
     }
     if claimed > 0 {
@@ -286,11 +330,6 @@ fn facet_text(
 
 fn change_lines(lines: &mut Vec<String>, change: &ChangeReport, options: TextOptions) {
     let place = change.place.as_ref().map(short).unwrap_or_default();
-    let place = if place.is_empty() {
-        place
-    } else {
-        format!("   {}", options.paint(Style::Dim, &place))
-    };
     let name = |suffix: &str| {
         if change.path.is_empty() {
             suffix.trim_start_matches('.').to_owned()
@@ -298,27 +337,37 @@ fn change_lines(lines: &mut Vec<String>, change: &ChangeReport, options: TextOpt
             format!("{}{suffix}", change.path)
         }
     };
+    let line = |symbol: &str, style: Style, name: &str, value: &str, place: &str| {
+        let symbol = options.paint(style, symbol);
+        let width = [name, value, place].map(|part| part.chars().count());
+        let width = width.into_iter().fold(INDENT, usize::saturating_add);
+        // What doesn't fit on one line goes on below its name.
+        let gap = if width > WIDTH { "\n    " } else { " " };
+        let place = if place.is_empty() {
+            String::new()
+        } else {
+            format!("   {}", options.paint(Style::Dim, place))
+        };
+        format!("{symbol} {name}:{gap}{value}{place}")
+    };
     match &change.change {
         Change::Add { new } => {
             let mut leaves = Vec::new();
             flatten(new, String::new(), &mut leaves);
             for (suffix, value) in leaves {
-                let symbol = options.paint(Style::Added, "+");
-                lines.push(format!("{symbol} {}: {}{place}", name(&suffix), cut(&value)));
+                lines.push(line("+", Style::Added, &name(&suffix), &cut(&value), &place));
             }
         }
         Change::Remove { old } => {
             let mut leaves = Vec::new();
             flatten(old, String::new(), &mut leaves);
             for (suffix, value) in leaves {
-                let symbol = options.paint(Style::Removed, "-");
-                lines.push(format!("{symbol} {}: {}", name(&suffix), cut(&value)));
+                lines.push(line("-", Style::Removed, &name(&suffix), &cut(&value), ""));
             }
         }
         Change::Replace { old, new } => {
-            let symbol = options.paint(Style::Changed, "~");
-            let (old, new) = (cut(&old.to_string()), cut(&new.to_string()));
-            lines.push(format!("{symbol} {}: {old} -> {new}{place}", name("")));
+            let value = format!("{} -> {}", cut(&old.to_string()), cut(&new.to_string()));
+            lines.push(line("~", Style::Changed, &name(""), &value, &place));
         }
         Change::Claim => {}
     }
@@ -476,4 +525,27 @@ fn short(place: &Place) -> String {
 
 fn file_of(place: &Place) -> &str {
     place.file.rsplit('/').next().unwrap_or(&place.file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generated_name_is_shown_by_its_beginning_and_others_are_whole() {
+        let id = "42c50495-1d1c-4f8c-9d2b-0d6f5b8a1c22";
+        assert_eq!(
+            short_name(&format!("s3/Bucket managed-velero-backups-{id}")),
+            "s3/Bucket managed-velero-backups-42c50495…"
+        );
+        // Somebody gave it: it isn't ours to abbreviate.
+        for whole in [
+            id,
+            &format!("s3/Bucket {id}"),
+            &format!("backups-{}", id.to_uppercase()),
+            "s3/Bucket é",
+        ] {
+            assert_eq!(short_name(whole), whole);
+        }
+    }
 }

@@ -204,7 +204,7 @@ fn without_names(text: &str) -> String {
     let mut parts = text.split("managed-velero-backups-");
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let rest = part.trim_start_matches(|c: char| c.is_ascii_hexdigit() || c == '-');
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_hexdigit() || c == '-' || c == '…');
         out.push_str("managed-velero-backups-…");
         out.push_str(rest);
     }

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use holdfast_contract::Holder;
-use holdfast_engine::report::{Style, TextOptions, apply_text, plan_text};
+use holdfast_engine::report::{Style, TextOptions, apply_text, plan_text, short_name};
 use holdfast_engine::step::StepVerb;
 use holdfast_engine::{ApplyOptions, Engine, Progress, Report, Stop};
 
@@ -138,7 +138,8 @@ fn lines(progress: &Progress<'_>, text: TextOptions) -> Vec<String> {
         }
         Progress::Written(outcome, what) => {
             let facet = outcome.facet.as_ref().filter(|facet| facet.as_str() != "object");
-            let what = facet.map_or_else(|| (*what).to_owned(), |facet| format!("{what}  {facet}"));
+            let what = short_name(what);
+            let what = facet.map_or_else(|| what.clone(), |facet| format!("{what}  {facet}"));
             match &outcome.result {
                 Ok(_) => {
                     let (symbol, style, word) = match outcome.verb {
