@@ -64,6 +64,24 @@ pub trait Kind: Debug + Send + Sync {
         manager: &str,
     ) -> Vec<Difference>;
 
+    /// Whether its servers keep account of who holds which field, so that fields can be taken over from somebody.
+    fn keeps_managers(&self) -> bool {
+        false
+    }
+
+    /// The former managers of [`Desired::take_over`] that still hold something of `facet` in `observed`. `compare` then
+    /// finds a difference, also where nothing but the holder changes.
+    fn taken_over(
+        &self,
+        facet: &Facet,
+        desired: &Desired,
+        observed: &Observed,
+        manager: &str,
+    ) -> Vec<String> {
+        let _ = (facet, desired, observed, manager);
+        Vec::new()
+    }
+
     /// Whether a local difference of this facet may still be none for the server, so that it should be asked.
     fn wants_preview(&self, facet: &Facet) -> bool;
 

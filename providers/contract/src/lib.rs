@@ -34,7 +34,7 @@ mod value;
 mod write;
 
 pub use compare::{differences, merge, remove};
-pub use desired::Desired;
+pub use desired::{Desired, TakeOver};
 pub use difference::{Change, Difference};
 pub use error::{BoxError, ProviderError};
 pub use key::{ApiType, Facet, KindName, ProviderName, ResourceKey};

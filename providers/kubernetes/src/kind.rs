@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use holdfast_contract::{
-    ApiType, Attributes, Desired, Difference, Facet, FacetState, Implied, Kind, KindName, Locator, Mark,
-    NotLocated, Observed, Readiness, ResourceKey, Scope, Served, Shape, Value,
+    ApiType, Attributes, Change, Desired, Difference, Facet, FacetState, Implied, Kind, KindName, Locator,
+    Mark, NotLocated, Observed, Path, Readiness, ResourceKey, Scope, Served, Shape, Value,
 };
 
 use crate::compare::{self, Facts};
 use crate::merge;
 use crate::owned::Owners;
+use crate::takeover::moved;
 use crate::{secret, status, types};
 
 /// The name of the kind.
@@ -77,9 +78,33 @@ impl ObjectKind {
         observed: Option<&Observed>,
         manager: &str,
     ) -> Value {
+        let taken = observed.and_then(|observed| moved(facet, desired, observed, manager));
+        let observed = taken.as_ref().map(|moved| &moved.observed).or(observed);
         let owners = self.owners(facet, observed, manager);
         let document = observed.and_then(|observed| observed.value(facet));
         compare::applied(desired, document, &owners)
+    }
+
+    /// Where `observed` is not as desired, whatever former managers there are.
+    fn compared(
+        &self,
+        facet: &Facet,
+        desired: &Desired,
+        observed: Option<&Observed>,
+        manager: &str,
+    ) -> Vec<Difference> {
+        let Some((api, document)) = read(facet, observed) else {
+            return merge::creation(desired);
+        };
+        let owners = self.owners(facet, observed, manager);
+        compare::compare(
+            desired,
+            Facts {
+                api,
+                document,
+                owners: &owners,
+            },
+        )
     }
 
     pub(crate) fn owners<'a>(
@@ -187,18 +212,39 @@ impl Kind for ObjectKind {
         observed: Option<&Observed>,
         manager: &str,
     ) -> Vec<Difference> {
-        let Some((api, document)) = read(facet, observed) else {
-            return merge::creation(desired);
+        let Some(taken) = observed.and_then(|observed| moved(facet, desired, observed, manager)) else {
+            return self.compared(facet, desired, observed, manager);
         };
-        let owners = self.owners(facet, observed, manager);
-        compare::compare(
-            desired,
-            Facts {
-                api,
-                document,
-                owners: &owners,
-            },
-        )
+        let mut found = self.compared(facet, desired, Some(&taken.observed), manager);
+        // What is as desired already, and is to be ours.
+        let claimed = self.compared(facet, desired, observed, manager);
+        for claim in claimed.into_iter().filter(|one| one.change == Change::Claim) {
+            if found.iter().all(|one| one.path != claim.path) {
+                found.push(claim);
+            }
+        }
+        if found.is_empty() {
+            // They hold what isn't declared, and others hold it as well: it stays, and they give it up.
+            found.push(Difference::new(Path::root(), Change::Claim));
+        }
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        found
+    }
+
+    fn keeps_managers(&self) -> bool {
+        true
+    }
+
+    fn taken_over(
+        &self,
+        facet: &Facet,
+        desired: &Desired,
+        observed: &Observed,
+        manager: &str,
+    ) -> Vec<String> {
+        moved(facet, desired, observed, manager)
+            .map(|moved| moved.managers)
+            .unwrap_or_default()
     }
 
     fn wants_preview(&self, _facet: &Facet) -> bool {
@@ -208,6 +254,8 @@ impl Kind for ObjectKind {
     /// As server-side apply with force. The body's `metadata.managedFields` are kept; those of a status are not, as
     /// they stand in the other facet.
     fn merge(&self, facet: &Facet, desired: &Desired, observed: Option<&Observed>, manager: &str) -> Value {
+        let taken = observed.and_then(|observed| moved(facet, desired, observed, manager));
+        let observed = taken.as_ref().map(|moved| &moved.observed).or(observed);
         let owners = self.owners(facet, observed, manager);
         let nothing = Value::map();
         let api = observed.and_then(|observed| observed.key.api.clone());

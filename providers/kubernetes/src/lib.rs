@@ -14,6 +14,8 @@
 //! * **Only our fields are written.** Each write is an apply as the policy's manager. With `force` it takes fields of
 //!   others, never without. An object that was observed is written with its uid: one that was deleted meanwhile isn't
 //!   brought back, and one that was made anew isn't touched.
+//! * **A former writer's fields become ours whole.** Where a rule says `takeOver`, one patch that is guarded by the
+//!   version moves what the former managers hold to ours, before the apply that removes what isn't declared.
 //! * **A dry run writes nothing.** [`preview`](holdfast_contract::Provider::preview) sends `dryRun=All` only.
 //! * **Secrets don't show.** A Secret's data is sealed as it is read and as it is declared; of a document with
 //!   anything sensitive in it, the server's error texts are not repeated.
@@ -32,6 +34,7 @@
 //! | `compare`, `owned`, `lists`, `quantity` | where an object is not as declared |
 //! | `merge` | what a server would hold after an apply |
 //! | `status` | readiness |
+//! | `takeover` | whose fields become ours |
 //! | `secret` | what is secret |
 //! | `types` | what is the same on every server |
 //!
@@ -62,6 +65,7 @@ mod quantity;
 mod secret;
 mod state;
 mod status;
+mod takeover;
 mod types;
 mod watch;
 mod write;

@@ -8,6 +8,7 @@ use holdfast_contract::{
     Action, Change, Conflict, Desired, Difference, Facet, Fidelity, Guard, Kind as _, Observed, Path,
     Preview, ProviderError, ResourceKey, Value, Write,
 };
+use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
@@ -17,10 +18,11 @@ use crate::discovery::Resource;
 use crate::kind::{OBJECT, STATUS};
 use crate::lists::Type;
 use crate::observe::observed as read;
-use crate::owned::our_set;
+use crate::owned::{Owners, our_set};
 use crate::provider::Server;
 use crate::secret::Taint;
-use crate::write::{Apply, Sent, deletion, resource_of};
+use crate::takeover::{Moved, moved};
+use crate::write::{Apply, Sent, deletion, managed_fields, resource_of};
 use crate::{merge, types};
 
 /// How long a verdict holds. Webhooks and definitions may change meanwhile, and nobody tells.
@@ -152,6 +154,9 @@ async fn set(
     if desired.value.has_unknown() {
         return Ok(local(server, write));
     }
+    if let Some(moved) = moved(facet, desired, observed, &write.manager) {
+        return take_over(server, write, resource, facet, desired, observed, &moved).await;
+    }
     // Where foreign content is to go, all that is there counts, and not only what is declared.
     let whole = !desired.absent.is_empty() || !desired.exact.is_empty();
     let key = verdict_key(server, write, facet, desired, observed);
@@ -185,6 +190,122 @@ async fn set(
     Ok(preview)
 }
 
+/// What taking over from former managers would do, and the rest of the write with it.
+///
+/// An apply in a dry run shows no removal while the former managers still hold the fields. So what the apply would
+/// make is computed here, from the field sets, and the server is asked to take that as one patch: it checks it, fills
+/// in its defaults, and its answer is compared with what is observed.
+async fn take_over(
+    server: &Server,
+    write: &Write,
+    resource: &Resource,
+    facet: &Facet,
+    desired: &Desired,
+    observed: &Observed,
+    taken: &Moved,
+) -> Result<Preview, ProviderError> {
+    let apply = Apply::new(server, write, resource, facet, desired, Some(observed))?;
+    let merged = server.kind.merge(facet, desired, Some(observed), &write.manager);
+    let patch = replacement(facet, observed, &merged, taken);
+    let answer = match apply.try_patch(server, &patch, true).await {
+        Ok(answer) => answer,
+        Err(failure) => return refused(server, write, &apply, failure),
+    };
+    let after = read(&write.key, answer.body)?;
+    let empty = Value::map();
+    let document = |observed: &Observed| observed.value(facet).cloned().unwrap_or_else(|| empty.clone());
+    let (old, new) = (document(observed), document(&after));
+    let held = server.kind.owners(facet, Some(&taken.observed), &write.manager);
+    let mut found = diff(type_of(write), &old, &new, &held);
+    let conflicts = explain(&mut found, &held, &old, &write.manager);
+    let local = server
+        .kind
+        .compare(facet, desired, Some(observed), &write.manager);
+    for claim in local.into_iter().filter(|one| one.change == Change::Claim) {
+        if found.iter().all(|one| one.path != claim.path) {
+            found.push(claim);
+        }
+    }
+    if found.is_empty() {
+        // Of what is removed the server makes the same again, as its default: only who holds it changes.
+        found.push(Difference::new(Path::root(), Change::Claim));
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    seal(&old, &mut found, desired);
+    Ok(Preview {
+        differences: found,
+        fidelity: Fidelity::ServerVerified,
+        conflicts,
+    })
+}
+
+/// The patch that makes of `observed` what `merged` says, a facet's document.
+fn replacement(facet: &Facet, observed: &Observed, merged: &Value, taken: &Moved) -> Json {
+    const METADATA: [&str; 4] = ["annotations", "finalizers", "labels", "ownerReferences"];
+    if facet.as_str() == STATUS {
+        return json!([{ "op": "add", "path": "/status", "value": merged.expose_json() }]);
+    }
+    let mut operations =
+        vec![json!({ "op": "replace", "path": "/metadata/managedFields", "value": managed_fields(taken) })];
+    let mut lay =
+        |prefix: &str, before: Option<&Value>, after: Option<&Value>, wanted: &dyn Fn(&str) -> bool| {
+            let keys = |value: Option<&Value>| -> Vec<String> {
+                let entries = value.and_then(Value::as_map);
+                entries
+                    .map(|entries| entries.keys().cloned().collect())
+                    .unwrap_or_default()
+            };
+            let (old, new) = (keys(before), keys(after));
+            for key in old.iter().chain(new.iter().filter(|key| !old.contains(key))) {
+                let there = before.and_then(|before| before.get(key));
+                let value = after.and_then(|after| after.get(key));
+                if !wanted(key) || there == value {
+                    continue;
+                }
+                let path = format!("{prefix}/{}", key.replace('~', "~0").replace('/', "~1"));
+                operations.push(match value.and_then(Value::expose_json) {
+                    Some(value) => json!({ "op": "add", "path": path, "value": value }),
+                    None => json!({ "op": "remove", "path": path }),
+                });
+            }
+        };
+    let object = observed.value(&OBJECT.into());
+    lay("", object, Some(merged), &|key| {
+        !matches!(key, "apiVersion" | "kind" | "metadata")
+    });
+    let metadata = |document: Option<&Value>| document.and_then(|document| document.get("metadata")).cloned();
+    let (before, after) = (metadata(object), metadata(Some(merged)));
+    lay("/metadata", before.as_ref(), after.as_ref(), &|key| {
+        METADATA.contains(&key)
+    });
+    Json::Array(operations)
+}
+
+fn type_of(write: &Write) -> Type<'_> {
+    let api = write.key.api.as_ref();
+    Type {
+        kind: api.map_or("", |api| api.kind.as_str()),
+        built_in: api.is_some_and(types::is_built_in),
+    }
+}
+
+/// Says of each replaced value who wrote it last; the conflicts that taking them means.
+fn explain(found: &mut [Difference], held: &Owners<'_>, old: &Value, manager: &str) -> Vec<Conflict> {
+    let mut conflicts = Vec::new();
+    for difference in found {
+        let owners = held.at(&difference.path, old);
+        if matches!(difference.change, Change::Replace { .. }) {
+            let theirs = owners.others().filter(|other| *other != manager);
+            conflicts.extend(theirs.map(|other| Conflict {
+                path: difference.path.clone(),
+                manager: other.to_owned(),
+            }));
+            difference.note = owners.note();
+        }
+    }
+    conflicts
+}
+
 /// What the dry run's answer `after` says.
 fn compared(
     server: &Server,
@@ -199,24 +320,8 @@ fn compared(
     let (old, new) = (document(before), document(after));
     let held = server.kind.owners(facet, Some(before), &write.manager);
     let to_hold = server.kind.owners(facet, Some(after), &write.manager);
-    let api = write.key.api.as_ref();
-    let kind = Type {
-        kind: api.map_or("", |api| api.kind.as_str()),
-        built_in: api.is_some_and(types::is_built_in),
-    };
-    let mut found = diff(kind, &old, &new, &to_hold);
-    let mut conflicts = Vec::new();
-    for difference in &mut found {
-        let owners = held.at(&difference.path, &old);
-        if matches!(difference.change, Change::Replace { .. }) {
-            let theirs = owners.others().filter(|manager| *manager != write.manager);
-            conflicts.extend(theirs.map(|manager| Conflict {
-                path: difference.path.clone(),
-                manager: manager.to_owned(),
-            }));
-            difference.note = owners.note();
-        }
-    }
+    let mut found = diff(type_of(write), &old, &new, &to_hold);
+    let conflicts = explain(&mut found, &held, &old, &write.manager);
     let local = server.kind.compare(facet, desired, Some(before), &write.manager);
     for difference in local {
         let seen = found

@@ -14,6 +14,7 @@ use crate::kind::{OBJECT, STATUS};
 use crate::observe::{observed as read, read_one};
 use crate::owned::status_manager;
 use crate::provider::Server;
+use crate::takeover::{Moved, moved};
 use crate::types;
 
 const APPLY: &str = "application/apply-patch+yaml";
@@ -55,6 +56,14 @@ pub(crate) async fn write(server: &Server, write: &Write) -> Result<Written, Pro
             desired,
             observed,
         } => {
+            let taken = take_over(server, write, &resource, facet, desired, observed).await?;
+            let mut write = write.clone();
+            // The move has made a version of its own.
+            let moved_to = taken.as_ref().and_then(|now| now.version.as_ref());
+            if let (Guard::Version(guard), Some(version)) = (&mut write.guard, moved_to) {
+                guard.clone_from(version);
+            }
+            let (write, observed) = (&write, taken.as_ref().unwrap_or(observed));
             let mut apply = Apply::new(server, write, &resource, facet, desired, Some(observed))?;
             let sent = Sent {
                 dry_run: false,
@@ -80,6 +89,57 @@ pub(crate) async fn write(server: &Server, write: &Write) -> Result<Written, Pro
             }
         }
     }
+}
+
+/// Moves what the former managers hold of `facet` to ours; what stands then. None where they hold nothing of it.
+///
+/// One patch of nothing but `managedFields`, guarded by the version. Where that has moved on under the same uid, and
+/// the write isn't bound to a version, what is to be moved is read anew.
+async fn take_over(
+    server: &Server,
+    write: &Write,
+    resource: &Resource,
+    facet: &Facet,
+    desired: &Desired,
+    observed: &Observed,
+) -> Result<Option<Observed>, ProviderError> {
+    let mut current = observed.clone();
+    for _ in 0..VERSION_TRIES {
+        let Some(taken) = moved(facet, desired, &current, &write.manager) else {
+            return Ok((current.version != observed.version).then_some(current));
+        };
+        let operations = json!([
+            { "op": "replace", "path": "/metadata/resourceVersion", "value": current.version.as_ref().map(|version| &version.0) },
+            { "op": "replace", "path": "/metadata/managedFields", "value": managed_fields(&taken) },
+        ]);
+        let path = resource.path_of(write.key.namespace.as_deref(), &write.key.name)?;
+        let uri = format!("{path}?fieldManager={}", encoded(&write.manager));
+        let call = Call::send(Method::PATCH, uri, JSON_PATCH, &operations, Repeatable::Once);
+        match server.client.call(&call).await {
+            Ok(answer) => return read(&write.key, answer.body).map(Some),
+            Err(Failure::Refused(status)) if status.code == 409 && write.guard == Guard::Same => {}
+            Err(failure) => {
+                let name = resource.name();
+                let sensitive = types::is_secret(&resource.api);
+                return Err(
+                    failure.into_error(|status| refusal(status, "patch", &name, &write.key, sensitive))
+                );
+            }
+        }
+        match read_one(&server.client, resource, &write.key).await? {
+            Observation::Present(newer) if newer.uid == observed.uid => current = *newer,
+            Observation::Present(_) | Observation::Absent => break,
+        }
+    }
+    Err(ProviderError::Conflict {
+        key: write.key.clone(),
+    })
+}
+
+/// The entries of an object after they were moved, as the server takes them.
+pub(crate) fn managed_fields(moved: &Moved) -> Option<Json> {
+    let object = moved.observed.value(&OBJECT.into())?;
+    object.at(&["metadata", "managedFields"])?.expose_json()
 }
 
 /// How `key`'s type is served.
@@ -203,6 +263,30 @@ impl<'a> Apply<'a> {
         };
         let call = Call::send(Method::PATCH, uri, APPLY, &self.body, repeatable);
         server.client.call(&call).await
+    }
+
+    /// A patch of the same resource, with the server's own words.
+    pub(crate) async fn try_patch(
+        &self,
+        server: &Server,
+        patch: &Json,
+        dry_run: bool,
+    ) -> Result<Answer, Failure> {
+        let uri = format!(
+            "{}?fieldManager={}&fieldValidation=Strict{}",
+            self.path,
+            encoded(&self.manager),
+            if dry_run { "&dryRun=All" } else { "" },
+        );
+        let repeatable = if dry_run {
+            Repeatable::Read
+        } else {
+            Repeatable::Once
+        };
+        server
+            .client
+            .call(&Call::send(Method::PATCH, uri, JSON_PATCH, patch, repeatable))
+            .await
     }
 
     /// As [`Apply::send`], to just the incarnation `observed`, through a subresource.
@@ -346,15 +430,7 @@ async fn remove_foreign(
             .fold(prefix.to_owned(), |pointer, step| format!("{pointer}/{step}"));
         json!({ "op": "remove", "path": pointer })
     }));
-    let uri = format!("{}?fieldManager={}", apply.path, encoded(&apply.manager));
-    let call = Call::send(
-        Method::PATCH,
-        uri,
-        JSON_PATCH,
-        &Json::Array(patch),
-        Repeatable::Once,
-    );
-    let answer = server.client.call(&call).await;
+    let answer = apply.try_patch(server, &Json::Array(patch), false).await;
     answer
         .map(|_| ())
         .map_err(|failure| failure.into_error(|status| apply.meaning(status)))

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_contract::{Change, Conflict, Difference, Facet, Kind, Observed, Path, Segment, Value};
+use holdfast_contract::{Change, Conflict, Desired, Difference, Facet, Kind, Observed, Path, Segment, Value};
 
-/// Which of `differences` take a field from another manager than `manager`: those that give it another value.
+/// Which of `differences` take a field from another manager than `manager`: those that give it another value. What
+/// former managers hold whose fields become ours is not taken from anybody.
 pub(crate) fn conflicts(
     kind: &dyn Kind,
     facet: &Facet,
+    desired: &Desired,
     current: &Observed,
     differences: &[Difference],
     manager: &str,
@@ -30,7 +32,10 @@ pub(crate) fn conflicts(
         for entry in listed.unwrap_or_default() {
             let other = entry.get("manager").and_then(Value::as_str).unwrap_or_default();
             let fields = entry.get("fieldsV1");
-            if other != manager && fields.is_some_and(|fields| holds(fields, &segments)) {
+            if other != manager
+                && !is_former(desired, other, &difference.path)
+                && fields.is_some_and(|fields| holds(fields, &segments))
+            {
                 found.push(Conflict {
                     path: Path::from(difference.path.segments().to_vec()),
                     manager: other.to_owned(),
@@ -39,6 +44,14 @@ pub(crate) fn conflicts(
         }
     }
     found
+}
+
+/// Whether what `manager` holds of `path` becomes ours.
+fn is_former(desired: &Desired, manager: &str, path: &Path) -> bool {
+    desired.take_over.as_ref().is_some_and(|former| {
+        let within = |scope: &Vec<Path>| scope.iter().any(|place| path.starts_with(place));
+        former.managers.iter().any(|name| name == manager) && former.scope.as_ref().is_none_or(within)
+    })
 }
 
 /// Forgets managers that hold nothing any more, as an API server does.

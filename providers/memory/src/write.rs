@@ -98,7 +98,7 @@ pub(crate) fn preview(provider: &MemoryProvider, write: &Write) -> Result<Previe
         preview.fidelity = preview.fidelity.max(fidelity);
         let found = would_differ(kind.as_ref(), facet, desired, current, &write.manager);
         if let Some(current) = current {
-            let taken = conflicts(kind.as_ref(), facet, current, &found, &write.manager);
+            let taken = conflicts(kind.as_ref(), facet, desired, current, &found, &write.manager);
             preview.conflicts.extend(taken);
         }
         preview.differences.extend(found);
@@ -236,7 +236,7 @@ impl Call<'_> {
         let merged = self.merged(facet, desired, Some(&current))?;
         let manager = &self.write.manager;
         let found = would_differ(self.kind, facet, desired, Some(&current), manager);
-        if !self.write.force && !conflicts(self.kind, facet, &current, &found, manager).is_empty() {
+        if !self.write.force && !conflicts(self.kind, facet, desired, &current, &found, manager).is_empty() {
             return Err(self.conflict());
         }
         state.update(self.kind, &identity, BTreeMap::from([(facet.clone(), merged)]));
