@@ -1,10 +1,11 @@
 //! Desired against observed, facet by facet: pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use holdfast_contract::{
-    Action, Conflict, Desired, Difference, Facet, FacetState, Fidelity, Guard, Observation, Observed,
-    ProviderError, Write,
+    Action, Conflict, Desired, Difference, Facet, FacetState, Fidelity, Guard, Kind, Observation, Observed,
+    ProviderError, TakeOver, Write,
 };
 use holdfast_policy::Verb;
 
@@ -37,6 +38,8 @@ pub struct Differing {
     pub fidelity: Fidelity,
     /// Fields that other managers hold.
     pub conflicts: Vec<Conflict>,
+    /// Former managers that fields are taken over from.
+    pub former: Vec<String>,
     /// Why the server would refuse the write, if it said so.
     pub refused: Option<ProviderError>,
 }
@@ -72,20 +75,22 @@ fn compare(resource: &Resource<'_>, observed: &Observed, manager: &str) -> BTree
     for (facet, desired) in &resource.facets {
         let mut desired = desired.clone();
         desired.absent = absent.get(facet).cloned().unwrap_or_default();
+        desired.take_over = take_over(resource, kind, facet, observed);
         let desired = &desired;
         if let Some(FacetState::Unreadable(error)) = observed.facets.get(facet) {
             found.insert(facet.clone(), FacetComparison::Unreadable(error.clone()));
             continue;
         }
+        let former = kind.taken_over(facet, desired, observed, manager);
         let stamps = resource.stamps.get(facet).map(Vec::as_slice).unwrap_or_default();
         let mut resting = desired.clone();
         // A stamp is no reason to write: until something else differs, what is there is left as observed.
         resting.initial.extend(stamps.iter().cloned());
         let mut differences = kind.compare(facet, &resting, Some(observed), manager);
-        if differences
+        let at_rest = differences
             .iter()
-            .all(|difference| stamps.contains(&difference.path))
-        {
+            .all(|difference| stamps.contains(&difference.path));
+        if at_rest && former.is_empty() {
             found.insert(facet.clone(), FacetComparison::Equal);
             continue;
         }
@@ -102,11 +107,30 @@ fn compare(resource: &Resource<'_>, observed: &Observed, manager: &str) -> BTree
             differences,
             write: set(facet, desired, observed, manager),
             conflicts: Vec::new(),
+            former,
             refused: None,
         };
         found.insert(facet.clone(), FacetComparison::Different(Box::new(differing)));
     }
     found
+}
+
+/// Whose fields of `facet` become this policy's.
+fn take_over(
+    resource: &Resource<'_>,
+    kind: &Arc<dyn Kind>,
+    facet: &Facet,
+    observed: &Observed,
+) -> Option<TakeOver> {
+    let declared = resource.variant?.take_over.as_ref()?;
+    let scope = (!declared.scope.is_empty()).then(|| {
+        let mut found = places(kind, &declared.scope, &kind.document(observed));
+        found.remove(facet).unwrap_or_default()
+    });
+    Some(TakeOver {
+        managers: declared.managers.clone(),
+        scope,
+    })
 }
 
 fn set(facet: &Facet, desired: &Desired, observed: &Observed, manager: &str) -> Write {

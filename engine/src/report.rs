@@ -97,6 +97,9 @@ pub struct FacetReport {
     /// Fields that are taken from other field managers, and from whom.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub takes_over: Vec<String>,
+    /// Former field managers, of the rule's `takeOver`, whose fields become this policy's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub takes_over_from: Vec<String>,
 }
 
 /// One changed place.
@@ -256,5 +259,6 @@ fn facet(change: &FacetChange) -> FacetReport {
             .iter()
             .map(|conflict| format!("{} from {}", conflict.path, conflict.manager))
             .collect(),
+        takes_over_from: change.former.clone(),
     }
 }

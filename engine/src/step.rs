@@ -112,6 +112,8 @@ pub struct FacetChange {
     pub fidelity: Fidelity,
     /// Fields that are taken from other field managers.
     pub conflicts: Vec<Conflict>,
+    /// Former managers whose fields become this policy's.
+    pub former: Vec<String>,
 }
 
 /// A write of this run that its service accepted.

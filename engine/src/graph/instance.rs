@@ -458,12 +458,9 @@ impl<'p> Builder<'_, 'p> {
 
 /// What a rule asks for that this version can't do. To act without it would be to do something else.
 fn not_yet(variant: &Variant) -> Option<&'static str> {
-    [
-        ("hold", variant.hold.is_some()),
-        ("takeOver", variant.take_over.is_some()),
-    ]
-    .into_iter()
-    .find_map(|(what, asked)| asked.then_some(what))
+    [("hold", variant.hold.is_some())]
+        .into_iter()
+        .find_map(|(what, asked)| asked.then_some(what))
 }
 
 /// What a resource's rule has evaluated before its name.

@@ -192,6 +192,7 @@ impl Judge<'_, '_> {
                     }
                     let mut change = self.change(facet, differences, differing.fidelity);
                     change.conflicts.clone_from(&differing.conflicts);
+                    change.former.clone_from(&differing.former);
                     changes.push(change);
                     let mut facet_waits = self.name_waits();
                     facet_waits.extend(self.desired_waits(facet));

@@ -98,11 +98,21 @@ impl Judge<'_, '_> {
             differences,
             fidelity,
             conflicts: Vec::new(),
+            former: Vec::new(),
         }
     }
 
     pub(super) fn drift_reason(&self, step: &Step) -> String {
         let changes = || step.changes.iter().flat_map(|change| &change.differences);
+        let former: BTreeSet<&str> = step
+            .changes
+            .iter()
+            .flat_map(|change| change.former.iter().map(String::as_str))
+            .collect();
+        if !former.is_empty() {
+            let former: Vec<&str> = former.into_iter().collect();
+            return format!("takes over from {}", former.join(" and "));
+        }
         if changes().all(|(difference, _)| difference.change == Change::Claim) {
             return "is as desired already, and will be held by this policy".to_owned();
         }

@@ -14,6 +14,7 @@ mod support;
 
 mod identity;
 mod reads;
+mod takeover;
 mod writes;
 
 use holdfast_contract::{ApiType, ProviderError, ResourceKey};

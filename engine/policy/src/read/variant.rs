@@ -155,7 +155,7 @@ pub(super) fn read(
             Some("Yield") => OnConflict::Yield,
             _ => OnConflict::Take,
         },
-        take_over: reader.take_over(faults, not_yet),
+        take_over: reader.take_over(registered, faults),
         controls: reader.controls(registered, faults),
         kind: kind.as_deref().map(KindName::from),
     };
@@ -510,16 +510,27 @@ impl Reader<'_> {
         })
     }
 
-    fn take_over(&self, faults: &mut Diagnostics, not_yet: &mut Vec<Diagnostic>) -> Option<TakeOver> {
+    fn take_over(&self, kind: Option<&dyn Kind>, faults: &mut Diagnostics) -> Option<TakeOver> {
         let (key, node) = self.fields.node().entry("takeOver")?;
-        not_yet.push(later(key));
+        if kind.is_some_and(|kind| !kind.keeps_managers()) {
+            let message = format!("`takeOver` means nothing for {}", self.kind_name);
+            let fault = Diagnostic::error(Code::Conflict, key.place.clone(), message);
+            faults.push(fault.with_hint("its service doesn't keep account of who set what"));
+        }
         let fields = Fields::of(node, "`takeOver`", &["managers", "scope"], faults)?;
         fields.required("managers", faults)?;
-        let managers = fields
+        let managers: Vec<String> = fields
             .texts("managers", faults)
             .into_iter()
             .map(|(_, name)| name.to_owned())
             .collect();
+        if let Some(node) = fields.get("managers").filter(|_| managers.is_empty()) {
+            let message = "`managers` names nobody to take over from";
+            let fault = Diagnostic::error(Code::InvalidValue, node.place.clone(), message);
+            faults.push(
+                fault.with_hint("field managers, as `kubectl get -o yaml --show-managed-fields` lists them"),
+            );
+        }
         let scope = fields.items("scope", faults);
         let scope = scope
             .iter()

@@ -154,6 +154,9 @@ impl Kind for TestKind {
     fn shape(&self) -> &Shape {
         &self.shape
     }
+    fn keeps_managers(&self) -> bool {
+        self.name.as_str() == "kubernetes/Object"
+    }
     fn facets(&self) -> &[Facet] {
         &self.facets
     }
