@@ -20,7 +20,7 @@ use crate::ledger::LedgerError;
 use crate::phase::{Event, IllegalTransition, Phase};
 use crate::plan::refusal;
 use crate::report::{Applied, Report};
-use crate::step::{Accepted, Mint, Outcome, Plan, PlannedResource, Step, StepVerb};
+use crate::step::{Accepted, HoldState, Mint, Outcome, Plan, PlannedResource, Step, StepVerb};
 
 /// How often a write that failed for the moment is tried in one run, beside the provider's own retries.
 const ATTEMPTS: u32 = 4;
@@ -113,6 +113,10 @@ struct Run<'r> {
     written: BTreeMap<(Address, Option<Facet>), (Instant, Vec<Difference>)>,
     last_waiting: Vec<(String, String)>,
     asked_types: bool,
+    /// The facts that were read for the pass at hand, and not before; none: all of them.
+    fresh_facts: Option<BTreeSet<String>>,
+    /// What was done although something spoke against it, in the order in which it was.
+    warnings: Vec<String>,
 }
 
 impl<'r> Run<'r> {
@@ -131,6 +135,8 @@ impl<'r> Run<'r> {
             written: BTreeMap::new(),
             last_waiting: Vec::new(),
             asked_types: false,
+            fresh_facts: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -147,6 +153,7 @@ impl<'r> Run<'r> {
             deleted: count(StepVerb::Delete),
             milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             stopped: self.options.stop.is_stopped(),
+            warnings: self.warnings.clone(),
         }
     }
 
@@ -154,6 +161,9 @@ impl<'r> Run<'r> {
         let mut pass = first;
         loop {
             let news = Self::remember(session, &pass.plan);
+            if Self::remember_holds(session, &pass.plan) {
+                session.save_ledger().await?;
+            }
             let ready = pass.plan.ready().next().is_some();
             let idle = pass.plan.mints.is_empty() && !ready;
             let settled = idle && !news && (pass.report.is_converged() || !self.may_change(session, &pass));
@@ -179,7 +189,13 @@ impl<'r> Run<'r> {
                 // What is provisioned now may be what somebody is to be told: the next pass sees.
             } else if idle {
                 self.wait(session, &pass).await;
+            } else if let Some(old) = self.old_hold_facts(&pass) {
+                // Whether a disruptive step may go ahead is decided by what is so now, not by what was a while ago.
+                self.read_before_write(session, old);
+                pass = session.settled_pass().await?;
+                continue;
             } else {
+                self.warn(&pass.plan);
                 self.write(session, &pass.plan).await?;
                 self.poll = POLL.0;
                 self.asked_types = false;
@@ -198,7 +214,36 @@ impl<'r> Run<'r> {
             // Then only what our own writes bring about is waited for.
             return pass.stale_types || (!self.written.is_empty() && !pass.unready.is_empty());
         }
-        pass.stale_types || !pass.unready.is_empty() || !pass.open_facts.is_empty()
+        pass.held || pass.stale_types || !pass.unready.is_empty() || !pass.open_facts.is_empty()
+    }
+
+    /// The facts by which a hold lets a step go ahead, as far as they were read for an earlier pass.
+    fn old_hold_facts(&self, pass: &Pass) -> Option<BTreeSet<String>> {
+        let fresh = self.fresh_facts.as_ref()?;
+        let old: BTreeSet<String> = pass.hold_facts.difference(fresh).cloned().collect();
+        (!old.is_empty()).then_some(old)
+    }
+
+    fn read_before_write(&mut self, session: &mut Session<'_>, old: BTreeSet<String>) {
+        session.forget_facts(Some(&old));
+        self.fresh_facts.get_or_insert_default().extend(old);
+    }
+
+    /// Keeps the warnings of what is about to be written.
+    fn warn(&mut self, plan: &Plan) {
+        for (resource, _) in plan.ready() {
+            let Some(held) = &resource.hold else { continue };
+            if held.state != HoldState::Overdue {
+                continue;
+            }
+            let warning = format!(
+                "{}: went ahead although {}: it had waited for longer than `atMost`",
+                resource.address, held.why
+            );
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
     }
 
     async fn write(&mut self, session: &mut Session<'_>, plan: &Plan) -> Result<(), EngineError> {
@@ -322,6 +367,7 @@ impl<'r> Run<'r> {
             self.forget_facts(session);
         } else {
             session.forget_facts(Some(&pass.open_facts));
+            self.fresh_facts = Some(pass.open_facts.clone());
         }
         session.done.clone_from(&self.counts);
         session.accepted = self
@@ -343,6 +389,7 @@ impl<'r> Run<'r> {
     fn forget_facts(&mut self, session: &mut Session<'_>) {
         self.facts_read = Instant::now();
         self.facts_are_old = false;
+        self.fresh_facts = None;
         session.forget_facts(None);
     }
 
@@ -353,7 +400,10 @@ impl<'r> Run<'r> {
             .resources
             .iter()
             .filter(|resource| !resource.reason.is_empty() && !matches!(resource.phase, Phase::Skipped))
-            .filter(|resource| resource.action.is_none() && resource.phase != Phase::Converged)
+            .filter(|resource| {
+                let held = resource.phase == Phase::Pending && resource.hold.is_some();
+                held || resource.action.is_none() && resource.phase != Phase::Converged
+            })
             .map(|resource| (resource.address.clone(), resource.reason.clone()))
             .collect();
         if waiting != self.last_waiting {
@@ -406,6 +456,38 @@ impl<'r> Run<'r> {
             .iter()
             .map(|resource| (resource.address.clone(), resource.phase))
             .collect();
+        news
+    }
+}
+
+impl Run<'_> {
+    /// Notes since when holds hold something up, and forgets those that are over. Whether that is news to be stored:
+    /// the time runs also while nobody applies.
+    fn remember_holds(session: &mut Session<'_>, plan: &Plan) -> bool {
+        let mut news = false;
+        for resource in &plan.resources {
+            let rule = session.policy.rules.get(&resource.address.rule);
+            let former = rule.map(|rule| rule.formerly.as_slice()).unwrap_or_default();
+            let former = former.iter().map(|key| Address {
+                rule: key.clone(),
+                ..resource.address.clone()
+            });
+            let names: Vec<Address> = std::iter::once(resource.address.clone()).chain(former).collect();
+            let known = names.iter().any(|name| session.ledger.held_since(name).is_some());
+            match (&resource.hold, resource.phase) {
+                (Some(held), _) if held.state != HoldState::Free => {
+                    session.ledger.remember_held(&resource.address, held.since);
+                    news |= !known;
+                }
+                (Some(_), _) | (None, Phase::Converged) => {
+                    for name in &names {
+                        session.ledger.forget_held(name);
+                    }
+                    news |= known;
+                }
+                (None, _) => {}
+            }
+        }
         news
     }
 }

@@ -8,7 +8,7 @@ use holdfast_contract::{
     ApiType, Facet, PolicyId, ProviderName, Registry, ResourceKey, Served, StateStore, Wanted,
 };
 use holdfast_expression::{Context, Value};
-use holdfast_policy::{Parameters, Rule, ValidPolicy, to_expression};
+use holdfast_policy::{Hold, Parameters, Rule, ValidPolicy, to_expression};
 use time::OffsetDateTime;
 
 use crate::address::Address;
@@ -88,6 +88,10 @@ pub(crate) struct Pass {
     pub(crate) open_facts: BTreeSet<String>,
     /// What can be watched until it is ready.
     pub(crate) unready: Vec<Wanted>,
+    /// Whether a hold holds something up.
+    pub(crate) held: bool,
+    /// The facts that holds were decided by.
+    pub(crate) hold_facts: BTreeSet<String>,
     /// Whether types that were not served must be by now, as what defines them is ready.
     pub(crate) stale_types: bool,
 }
@@ -367,6 +371,8 @@ impl<'p> Session<'p> {
             plan,
             open_facts: facts.values.keys().cloned().collect(),
             unready: Vec::new(),
+            held: false,
+            hold_facts: BTreeSet::new(),
             stale_types: false,
         }
     }
@@ -404,12 +410,12 @@ impl<'p> Session<'p> {
         let mut report = report::build(&self.policy.id, subject(graph), &plan, checks);
         let writes = !plan.mints.is_empty() || plan.ready().next().is_some();
         report.ledger = (writes && !self.ledger.exists()).then(|| self.engine.state.place(&self.policy.id));
-        let open_facts = graph
+        let mut open_facts: BTreeSet<String> = graph
             .resources
             .iter()
             .filter_map(|resource| open_fact(&resource.state))
             .collect();
-        let unready = plan
+        let mut unready: Vec<Wanted> = plan
             .resources
             .iter()
             .filter(|resource| resource.phase == Phase::Settling)
@@ -421,6 +427,11 @@ impl<'p> Session<'p> {
                 })
             })
             .collect();
+        let holds = self.holds(graph, &plan);
+        if holds.held {
+            open_facts.extend(holds.facts.iter().cloned());
+            unready.extend(holds.looked_at);
+        }
         let stale_types = graph
             .resources
             .iter()
@@ -436,8 +447,39 @@ impl<'p> Session<'p> {
             plan,
             open_facts,
             unready,
+            held: holds.held,
+            hold_facts: holds.facts,
             stale_types,
         })
+    }
+
+    /// What the holds that were asked in `plan` were decided by.
+    fn holds(&self, graph: &ResourceGraph<'_>, plan: &Plan) -> Holds {
+        let mut holds = Holds::default();
+        for planned in &plan.resources {
+            let Some(asked) = &planned.hold else { continue };
+            holds.held |= asked.waits();
+            let Some(resource) = graph.get(&planned.address) else {
+                continue;
+            };
+            let hold = resource.variant.and_then(|variant| variant.hold.as_ref());
+            let references = hold.map(Hold::references).unwrap_or_default();
+            holds.facts.extend(self.policy.facts_behind(&references));
+            let looked_at = graph.resources.iter().filter(|other| {
+                references.iter().any(|reference| match reference.root.as_str() {
+                    "self" => other.address == planned.address,
+                    "rules" => reference.name() == Some(other.address.rule.as_str()),
+                    _ => false,
+                })
+            });
+            holds.looked_at.extend(looked_at.filter_map(|other| {
+                Some(Wanted {
+                    key: other.key.clone()?,
+                    facets: other.wanted.clone(),
+                })
+            }));
+        }
+        holds
     }
 
     /// Why nothing at all may be written, if so.
@@ -478,6 +520,15 @@ impl<'p> Session<'p> {
         results.sort_by(|a, b| (&a.address, &a.place).cmp(&(&b.address, &b.place)));
         results
     }
+}
+
+/// What the holds of a pass were decided by.
+#[derive(Default)]
+struct Holds {
+    /// Whether one holds something up.
+    held: bool,
+    facts: BTreeSet<String>,
+    looked_at: Vec<Wanted>,
 }
 
 /// The providers of a policy, of which the cluster's is open: facts, credentials and the ledger lie there.

@@ -137,6 +137,12 @@ impl Resource<'_> {
         naming::known_as(&self.address, self.rule).any(|address| ledger.provisioned(&address))
     }
 
+    /// Since when its disruptive steps are held up, under this or a former key of its rule.
+    #[must_use]
+    pub fn held_since(&self, ledger: &Ledger) -> Option<time::OffsetDateTime> {
+        naming::known_as(&self.address, self.rule).find_map(|address| ledger.held_since(&address))
+    }
+
     /// Where its rule stands.
     #[must_use]
     pub fn place(&self) -> &Place {

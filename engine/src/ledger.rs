@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_contract::{Facet, PolicyId, ProviderError, StateStore, Value, Version};
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::address::Address;
 
@@ -34,6 +36,9 @@ struct Document {
     /// The addresses that were Converged at least once.
     #[serde(default)]
     provisioned: BTreeSet<String>,
+    /// Since when disruptive steps are held up, by address, as RFC 3339.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    held: BTreeMap<String, String>,
 }
 
 /// Why a ledger can't be used.
@@ -174,5 +179,24 @@ impl Ledger {
     /// Remembers that `address` was Converged.
     pub fn remember_provisioned(&mut self, address: &Address) {
         self.document.provisioned.insert(address.to_string());
+    }
+
+    /// Since when the disruptive steps of `address` are held up.
+    #[must_use]
+    pub fn held_since(&self, address: &Address) -> Option<OffsetDateTime> {
+        let text = self.document.held.get(&address.to_string())?;
+        OffsetDateTime::parse(text, &Rfc3339).ok()
+    }
+
+    /// Remembers since when the disruptive steps of `address` are held up, unless it is known already.
+    pub fn remember_held(&mut self, address: &Address, since: OffsetDateTime) {
+        if let Ok(text) = since.format(&Rfc3339) {
+            self.document.held.entry(address.to_string()).or_insert(text);
+        }
+    }
+
+    /// Forgets that the steps of `address` were held up.
+    pub fn forget_held(&mut self, address: &Address) {
+        self.document.held.remove(&address.to_string());
     }
 }

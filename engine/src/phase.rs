@@ -21,7 +21,7 @@ pub enum Phase {
     Drifted,
     /// The last write failed.
     Failed,
-    /// Waits for a fact, a requirement or a dependency.
+    /// Waits for a fact, a requirement, a dependency or a hold.
     Pending,
     /// Written, or equal but not ready yet.
     Settling,
@@ -95,7 +95,7 @@ impl Phase {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Skipped => "its `when` is false",
-            Self::Pending => "waits for a fact, a requirement or a dependency",
+            Self::Pending => "waits for a fact, a requirement, a dependency or a hold",
             Self::Unknown => "not observed yet, or the last read failed",
             Self::Absent => "proven missing",
             Self::Drifted => "differs from what is desired",

@@ -12,12 +12,15 @@ use crate::graph::{Naming, Resource, ResourceGraph, State};
 use crate::ledger::Ledger;
 use crate::observe::Snapshot;
 use crate::phase::{Event, IllegalTransition, Phase};
-use crate::step::{Accepted, Mint, Plan, PlannedResource, Step, StepVerb};
+use crate::step::{Accepted, Held, Mint, Plan, PlannedResource, Step, StepVerb};
 
+mod deletion;
 mod guards;
+mod hold;
 mod judge;
 mod limits;
 mod needs;
+mod present;
 
 use judge::Judge;
 
@@ -72,6 +75,7 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
         mints: Vec::new(),
     };
     let mut phases: BTreeMap<Address, Phase> = BTreeMap::new();
+    let mut held: BTreeSet<Address> = BTreeSet::new();
     for resource in &input.graph.resources {
         if let (State::Active, Naming::Mint { prefix, found }) = (&resource.state, &resource.naming)
             && resource.mode == Mode::Enforce
@@ -89,6 +93,7 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
             input,
             resource,
             phases: &phases,
+            held: &held,
         }
         .judge();
         let before = input
@@ -98,6 +103,9 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
             .unwrap_or(Phase::Unknown);
         let phase = before.next(found.event)?;
         phases.insert(resource.address.clone(), phase);
+        if found.hold.as_ref().is_some_and(Held::waits) {
+            held.insert(resource.address.clone());
+        }
         plan.resources.push(PlannedResource {
             address: resource.address.clone(),
             what: resource.what.clone(),
@@ -108,6 +116,7 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
             reason: found.reason,
             step: found.step,
             blocked: found.blocked,
+            hold: found.hold,
         });
     }
     limits::enforce(input, &mut plan)?;
@@ -128,6 +137,7 @@ struct Found {
     reason: String,
     step: Option<Step>,
     blocked: BTreeMap<Facet, String>,
+    hold: Option<Held>,
 }
 
 impl Found {
@@ -137,6 +147,7 @@ impl Found {
             reason: reason.into(),
             step: None,
             blocked: BTreeMap::new(),
+            hold: None,
         }
     }
 

@@ -1,14 +1,16 @@
 //! The one record that every output comes from: text, JSON, and later a status.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use holdfast_contract::{Change, Fidelity, PolicyId, ResourceKey};
 use holdfast_policy::Place;
 use serde::Serialize;
+use time::format_description::well_known::Rfc3339;
 
 use crate::checks::CheckResult;
 use crate::phase::Phase;
-use crate::step::{FacetChange, Plan, PlannedResource, Step, StepVerb};
+use crate::step::{FacetChange, Held, HoldState, Plan, PlannedResource, Step, StepVerb};
 
 mod text;
 
@@ -82,6 +84,30 @@ pub struct ResourceReport {
     /// Facets that can't be read or written, with the reason.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub blocked: BTreeMap<String, String>,
+    /// What the rule's `hold` says of a disruptive change, if it says anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldReport>,
+}
+
+/// What a rule's `hold` says of a disruptive change.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HoldReport {
+    /// What the change disrupts.
+    pub disrupts: String,
+    /// Whether it waits, or has waited for longer than it may and goes ahead.
+    pub state: HoldState,
+    /// Why it waits.
+    pub why: String,
+    /// Since when, as RFC 3339.
+    pub since: String,
+    /// Until when at the latest, as RFC 3339.
+    pub until: String,
+    /// How long that is from now.
+    #[serde(skip)]
+    pub left: Duration,
+    /// Where the `hold` stands.
+    pub place: Place,
 }
 
 /// What changes in one facet.
@@ -132,6 +158,9 @@ pub struct Applied {
     pub milliseconds: u64,
     /// Whether it was stopped before its end.
     pub stopped: bool,
+    /// What was done although something spoke against it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// How many resources would be, and are, what.
@@ -200,6 +229,7 @@ pub fn build(policy: &PolicyId, subject: Vec<String>, plan: &Plan, checks: Vec<C
 
 fn count(resource: &PlannedResource, summary: &mut Summary) {
     let counter = match (&resource.step, resource.phase) {
+        (Some(_), Phase::Pending) if waits_for_hold(resource) => &mut summary.waiting,
         (Some(step), _) => match step.verb {
             StepVerb::Create => &mut summary.create,
             StepVerb::Update => &mut summary.update,
@@ -211,10 +241,40 @@ fn count(resource: &PlannedResource, summary: &mut Summary) {
         (None, _) => &mut summary.stuck,
     };
     *counter = counter.saturating_add(1);
+    // Of a resource that a hold holds up in part, the rest goes ahead.
+    if resource.phase != Phase::Pending && waits_for_hold(resource) {
+        summary.waiting = summary.waiting.saturating_add(1);
+    }
     // A facet that can't be read or written is stuck although the rest of its resource may be fine.
     if !resource.blocked.is_empty() && (resource.step.is_some() || resource.phase == Phase::Converged) {
         summary.stuck = summary.stuck.saturating_add(1);
     }
+}
+
+fn waits_for_hold(resource: &PlannedResource) -> bool {
+    resource.hold.as_ref().is_some_and(Held::waits)
+}
+
+fn hold(held: &Held) -> Option<HoldReport> {
+    let Held {
+        disrupts,
+        state,
+        why,
+        since,
+        until,
+        left,
+        place,
+    } = held;
+    let text = |time: &time::OffsetDateTime| time.format(&Rfc3339).unwrap_or_default();
+    (*state != HoldState::Free).then(|| HoldReport {
+        disrupts: disrupts.clone(),
+        state: *state,
+        why: why.clone(),
+        since: text(since),
+        until: text(until),
+        left: *left,
+        place: place.clone(),
+    })
 }
 
 fn resource(planned: &PlannedResource) -> ResourceReport {
@@ -237,6 +297,7 @@ fn resource(planned: &PlannedResource) -> ResourceReport {
             .iter()
             .map(|(facet, why)| (facet.to_string(), why.clone()))
             .collect(),
+        hold: planned.hold.as_ref().and_then(hold),
     }
 }
 

@@ -1,10 +1,12 @@
 //! What `plan` hands to `apply`: plain data that both know, so that neither knows the other.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use holdfast_contract::{Conflict, Difference, Facet, Fidelity, ResourceKey, Write};
 use holdfast_policy::Place;
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use crate::address::Address;
 use crate::phase::Phase;
@@ -66,6 +68,57 @@ pub struct PlannedResource {
     pub step: Option<Step>,
     /// Facets that can't be read or written, each with the reason; the others go on.
     pub blocked: BTreeMap<Facet, String>,
+    /// What the rule's `hold` says of what the step disrupts, if it was asked.
+    pub hold: Option<Held>,
+}
+
+/// What a rule's `hold` says of a disruptive step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// What the step disrupts: `rolls out new pods`.
+    pub disrupts: String,
+    /// Whether it may go ahead.
+    pub state: HoldState,
+    /// Why not; empty where nothing speaks against it.
+    pub why: String,
+    /// Since when it is held up.
+    pub since: OffsetDateTime,
+    /// When it goes ahead at the latest.
+    pub until: OffsetDateTime,
+    /// How long that is from now.
+    pub left: Duration,
+    /// Where the `hold` stands.
+    pub place: Place,
+}
+
+/// Whether a disruptive step may go ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HoldState {
+    /// Its condition doesn't hold.
+    Free,
+    /// Its condition holds, or can't be told.
+    Waits,
+    /// Its condition still holds, and has held for longer than it may.
+    Overdue,
+}
+
+impl Held {
+    /// Whether the step has to wait.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.state == HoldState::Waits
+    }
+
+    /// Why the step waits, in one sentence that doesn't change while the clock goes on.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let file = self.place.file.rsplit('/').next().unwrap_or(&self.place.file);
+        format!(
+            "{} (hold, {file}:{}); goes ahead when it ends",
+            self.why, self.place.line
+        )
+    }
 }
 
 /// One planned change of one resource.

@@ -196,11 +196,6 @@ impl<'p> Builder<'_, 'p> {
         variant: &'p Variant,
     ) -> Result<(ProviderSettings, Vec<Resource<'p>>), State> {
         let kind_name = variant.kind.clone().unwrap_or_else(objects::kind);
-        if let Some(what) = not_yet(variant) {
-            return Err(State::Blocked(format!(
-                "`{what}` isn't there yet in this version, and can't be left aside"
-            )));
-        }
         let Some((kind, provider_type)) = self.input.registry.kind(&kind_name) else {
             return Err(State::Blocked(format!(
                 "{kind_name} comes with its provider, which this version doesn't have yet"
@@ -454,13 +449,6 @@ impl<'p> Builder<'_, 'p> {
         };
         Ok(self.input.policy.mode.weaker(own))
     }
-}
-
-/// What a rule asks for that this version can't do. To act without it would be to do something else.
-fn not_yet(variant: &Variant) -> Option<&'static str> {
-    [("hold", variant.hold.is_some())]
-        .into_iter()
-        .find_map(|(what, asked)| asked.then_some(what))
 }
 
 /// What a resource's rule has evaluated before its name.

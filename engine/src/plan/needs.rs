@@ -28,12 +28,24 @@ impl Judge<'_, '_> {
                 Some(Phase::Drifted | Phase::Contested | Phase::Blocked | Phase::Failed) => {
                     after.contains(need.rule.as_str()) || !self.exists(need)
                 }
+                // A hold holds up its own rule's steps, not those that come after it for other reasons.
+                Some(Phase::Pending) if self.held.contains(*need) => after.contains(need.rule.as_str()),
                 Some(Phase::Settling) => {
                     after.contains(need.rule.as_str()) || self.input.graph.defines_types(need)
                 }
                 Some(_) => true,
             })
             .map(ToString::to_string)
+            .collect()
+    }
+
+    /// What the policy puts in front by hand.
+    pub(super) fn ordered_after(&self) -> BTreeSet<Address> {
+        let after = &self.resource.rule.after;
+        let needs = self.resource.needs.iter();
+        needs
+            .filter(|need| after.iter().any(|after| after.rule == need.rule))
+            .cloned()
             .collect()
     }
 

@@ -1,14 +1,15 @@
 //! Reports as people read them.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use holdfast_contract::{Change, Value};
 use holdfast_policy::Place;
 
-use super::{ChangeReport, FacetReport, Report, ResourceReport};
+use super::{ChangeReport, FacetReport, HoldReport, Report, ResourceReport};
 use crate::checks::Verdict;
 use crate::phase::Phase;
-use crate::step::StepVerb;
+use crate::step::{HoldState, StepVerb};
 
 /// A new object with more fields than this that stands word for word in a file is told by the file's name. JSON lists
 /// all.
@@ -155,6 +156,9 @@ pub fn apply_text(report: &Report, options: TextOptions) -> String {
         }
         let _ = writeln!(out, "\nEverything else is converged. Running it again is safe.");
     }
+    for warning in &applied.warnings {
+        let _ = writeln!(out, "\n{} {warning}", options.paint(Style::Changed, "warning:"));
+    }
     checks_text(&mut out, report, options);
     out
 }
@@ -227,6 +231,7 @@ pub fn short_name(title: &str) -> String {
 
 fn resource_text(out: &mut String, resource: &ResourceReport, title: &str, options: TextOptions) {
     let (symbol, style) = match resource.action {
+        Some(_) if resource.phase == Phase::Pending && resource.hold.is_some() => ("!", Style::Waiting),
         Some(StepVerb::Create) => ("+", Style::Added),
         Some(StepVerb::Update) => ("~", Style::Changed),
         Some(StepVerb::Delete) => ("-", Style::Removed),
@@ -241,7 +246,7 @@ fn resource_text(out: &mut String, resource: &ResourceReport, title: &str, optio
     let title = options.paint(Style::Strong, title);
     let symbol = options.paint(style, symbol);
     if options.summary {
-        let why = if resource.action.is_some() {
+        let why = if resource.action.is_some() && resource.phase != Phase::Pending {
             String::new()
         } else {
             format!("   {}", resource.reason)
@@ -251,7 +256,12 @@ fn resource_text(out: &mut String, resource: &ResourceReport, title: &str, optio
     }
     let gap = if width > WIDTH { "\n      " } else { "  " };
     let _ = writeln!(out, "\n  {symbol} {title}{gap}{address}");
-    if resource.action.is_none() {
+    if let Some(hold) = &resource.hold {
+        if resource.phase != Phase::Pending && !resource.reason.is_empty() {
+            let _ = writeln!(out, "      {}", resource.reason);
+        }
+        let _ = writeln!(out, "      {}", options.paint(Style::Waiting, &hold_text(hold)));
+    } else if resource.action.is_none() {
         let _ = writeln!(
             out,
             "      {}: {}",
@@ -271,6 +281,38 @@ fn resource_text(out: &mut String, resource: &ResourceReport, title: &str, optio
     let single = resource.facets.len() == 1 && resource.facets.iter().all(|facet| facet.facet == "object");
     for facet in &resource.facets {
         facet_text(out, resource, facet, single, options);
+    }
+}
+
+/// What a hold means for the change that is shown.
+fn hold_text(hold: &HoldReport) -> String {
+    let HoldReport { why, left, place, .. } = hold;
+    let place = short(place);
+    match hold.state {
+        HoldState::Overdue => format!(
+            "goes ahead although {why} (hold, {place}): it has waited since {}, longer than `atMost`",
+            hold.since
+        ),
+        HoldState::Waits | HoldState::Free => format!(
+            "waits: {why} (hold, {place}); goes ahead when it ends, at the latest in {}",
+            span(*left)
+        ),
+    }
+}
+
+/// A duration as people say it, in its two largest units.
+fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, 0) => format!("{hours} h"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (1, 0, _) => "1 day".to_owned(),
+        (days, 0, _) => format!("{days} days"),
+        (1, hours, _) => format!("1 day {hours} h"),
+        (days, hours, _) => format!("{days} days {hours} h"),
     }
 }
 

@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod holds;
 mod identity;
 mod reads;
 mod takeover;

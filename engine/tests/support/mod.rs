@@ -119,6 +119,53 @@ impl Case {
             .unwrap()
     }
 
+    /// Applies for at most `timeout`, and tells `watcher` what happens.
+    pub async fn apply_watched(
+        &self,
+        timeout: Duration,
+        watcher: &(dyn Fn(holdfast_engine::Progress<'_>) + Send + Sync),
+    ) -> Report {
+        let options = ApplyOptions {
+            holder: Holder("test".to_owned()),
+            timeout,
+            wait: true,
+            stop: Stop::default(),
+        };
+        let parameters = self.parameters().await;
+        let applied = self.engine.apply(&self.policy, &parameters, &options, watcher);
+        applied.await.unwrap()
+    }
+
+    /// Another policy on the same world.
+    pub fn with_policy(&self, text: &str) -> Self {
+        Self {
+            policy: Self::text(text, "").policy,
+            world: self.world.clone(),
+            engine: self.engine.clone(),
+            supplied: Vec::new(),
+        }
+    }
+
+    /// The ledger as it is stored.
+    pub async fn ledger(&self) -> serde_json::Value {
+        let stored = self.engine.state.load(&self.policy.id).await.unwrap();
+        let text = stored.map(|stored| stored.entries["ledger.json"].clone());
+        text.map_or(serde_json::Value::Null, |text| {
+            serde_json::from_str(&text).unwrap()
+        })
+    }
+
+    /// Changes the stored ledger by hand.
+    pub async fn edit_ledger(&self, edit: impl FnOnce(&mut serde_json::Value)) {
+        let state = &self.engine.state;
+        let stored = state.load(&self.policy.id).await.unwrap().unwrap();
+        let mut ledger = serde_json::from_str(&stored.entries["ledger.json"]).unwrap();
+        edit(&mut ledger);
+        let entries = [("ledger.json".to_owned(), ledger.to_string())].into();
+        let saved = state.save(&self.policy.id, &entries, Some(&stored.version));
+        saved.await.unwrap();
+    }
+
     async fn parameters(&self) -> holdfast_policy::Parameters {
         let parameters = self
             .engine

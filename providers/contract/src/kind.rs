@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use crate::desired::Desired;
-use crate::difference::Difference;
+use crate::difference::{Change, Difference};
 use crate::key::{ApiType, Facet, KindName, ProviderName, ResourceKey};
 use crate::observation::Observed;
 use crate::provider::{Scope, Served};
@@ -120,6 +120,19 @@ pub trait Kind: Debug + Send + Sync {
     fn dangers(&self, facet: &Facet, desired: &Desired, before: Option<&Value>) -> Vec<Danger> {
         let _ = (facet, desired, before);
         Vec::new()
+    }
+
+    /// What a change of `facet` by `differences` disrupts while it is made, as what it does: `rolls out new pods`. Such
+    /// a change waits while the `hold` of its rule holds. Deleting and replacing always disrupt.
+    ///
+    /// A kind without a finer notion takes every change of a facet for disruptive.
+    fn disrupts(&self, key: &ResourceKey, facet: &Facet, differences: &[Difference]) -> Option<String> {
+        let _ = key;
+        let changes = |difference: &Difference| difference.change != Change::Claim;
+        differences
+            .iter()
+            .any(changes)
+            .then(|| format!("changes its {facet}"))
     }
 
     /// Why deleting it destroys more than itself (a namespace, a volume claim), which needs `Cascade` allowed.

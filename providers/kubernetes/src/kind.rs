@@ -11,7 +11,7 @@ use crate::compare::{self, Facts};
 use crate::merge;
 use crate::owned::Owners;
 use crate::takeover::moved;
-use crate::{secret, status, types};
+use crate::{disruption, secret, status, types};
 
 /// The name of the kind.
 pub(crate) const NAME: &str = "kubernetes/Object";
@@ -333,6 +333,11 @@ impl Kind for ObjectKind {
             .object_of(observed)?
             .at(&["metadata", "labels", POLICY_LABEL])?;
         label.as_str().map(str::to_owned)
+    }
+
+    fn disrupts(&self, key: &ResourceKey, facet: &Facet, differences: &[Difference]) -> Option<String> {
+        let api = key.api.as_ref().filter(|_| *facet == self.object)?;
+        disruption::of(api, differences)
     }
 
     fn cascades(&self, key: &ResourceKey) -> Option<&'static str> {

@@ -35,6 +35,7 @@
 //! | `merge` | what a server would hold after an apply |
 //! | `status` | readiness |
 //! | `takeover` | whose fields become ours |
+//! | `disruption` | which changes disturb what runs |
 //! | `secret` | what is secret |
 //! | `types` | what is the same on every server |
 //!
@@ -51,6 +52,7 @@ mod compare;
 mod config;
 mod diff;
 mod discovery;
+mod disruption;
 mod error;
 mod find;
 mod kind;

@@ -442,7 +442,7 @@ impl Variant {
         references.extend(self.ready.iter().flat_map(Expression::references));
         references.extend(self.checks.iter().flat_map(Check::references));
         references.extend(self.stamp.iter().flat_map(|stamp| stamp.value.references()));
-        references.extend(self.hold.iter().flat_map(|hold| hold.condition.references()));
+        references.extend(self.hold.iter().flat_map(Hold::references));
         references
     }
 
@@ -453,7 +453,7 @@ impl Variant {
         let mut references: Vec<Reference> = self.ready.iter().flat_map(Expression::references).collect();
         references.extend(self.require.iter().flat_map(Requirement::references));
         references.extend(self.checks.iter().flat_map(Check::references));
-        references.extend(self.hold.iter().flat_map(|hold| hold.condition.references()));
+        references.extend(self.hold.iter().flat_map(Hold::references));
         let own = references
             .into_iter()
             .filter(|reference| reference.root == "self");
@@ -477,6 +477,16 @@ impl Check {
     #[must_use]
     pub fn references(&self) -> Vec<Reference> {
         let mut references = self.that.references();
+        references.extend(self.message.iter().flat_map(Template::references));
+        references
+    }
+}
+
+impl Hold {
+    /// What it looks at.
+    #[must_use]
+    pub fn references(&self) -> Vec<Reference> {
+        let mut references = self.condition.references();
         references.extend(self.message.iter().flat_map(Template::references));
         references
     }

@@ -139,7 +139,7 @@ pub(super) fn read(
         absent: reader.paths("absent", faults),
         initial,
         stamp: reader.stamp(&timed, faults),
-        hold: reader.hold(&timed, faults, not_yet),
+        hold: reader.hold(&timed, faults),
         allow: reader.allow(faults),
         on_remove: match fields.choice("onRemove", &["Retain", "Delete"], faults) {
             Some("Delete") => OnRemove::Delete,
@@ -486,14 +486,8 @@ impl Reader<'_> {
         stamps
     }
 
-    fn hold(
-        &self,
-        environment: &Environment,
-        faults: &mut Diagnostics,
-        not_yet: &mut Vec<Diagnostic>,
-    ) -> Option<Hold> {
+    fn hold(&self, environment: &Environment, faults: &mut Diagnostics) -> Option<Hold> {
         let (key, node) = self.fields.node().entry("hold")?;
-        not_yet.push(later(key));
         let fields = Fields::of(node, "`hold`", &["while", "message", "atMost"], faults)?;
         let condition = fields
             .required("while", faults)
@@ -579,10 +573,4 @@ impl Reader<'_> {
             faults.push(Diagnostic::error(Code::Conflict, variant.place.clone(), message));
         }
     }
-}
-
-fn later(key: &Key) -> Diagnostic {
-    let message = format!("`{}` isn't there yet", key.text);
-    Diagnostic::warning(Code::NotYet, key.place.clone(), message)
-        .with_hint("the rest of the policy works; where it would matter, the engine refuses")
 }
