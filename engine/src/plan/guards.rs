@@ -1,6 +1,8 @@
 //! What may not be touched, whatever a policy says.
 
-use holdfast_contract::{Action, Facet, FacetState, Observed, ProviderError, ResourceKey, Value, Write};
+use holdfast_contract::{
+    Action, Danger, Facet, FacetState, Observed, ProviderError, ResourceKey, Value, Write,
+};
 use holdfast_policy::{OnVanish, Verb};
 
 use super::Input;
@@ -103,7 +105,8 @@ pub(super) fn vanished(input: &Input<'_>, resource: &Resource<'_>) -> Option<Str
 
 /// Why a write endangers what exists without being allowed to, if so.
 ///
-/// What the ledger says this policy set may be restored, and what it created may be given its first settings.
+/// What the ledger says this policy set may be restored, and what it created may be given its first settings; but not
+/// what nobody can undo.
 pub(super) fn dangerous(
     input: &Input<'_>,
     resource: &Resource<'_>,
@@ -116,24 +119,43 @@ pub(super) fn dangerous(
     else {
         return None;
     };
-    let (variant, kind) = (resource.variant?, resource.kind.as_ref()?);
+    let kind = resource.kind.as_ref()?;
     let last = input.ledger.last_set(&resource.address, facet);
-    if last.is_none() && input.ledger.created(&resource.address) {
-        return None;
-    }
-    let allowed = |allowance: &str| {
-        variant
-            .allow
-            .iter()
-            .any(|allowed| allowed.to_string() == allowance)
-    };
-    let danger = kind
-        .dangers(facet, desired, observed.value(facet))
-        .into_iter()
-        .find(|danger| !allowed(danger.allowance))?;
+    let is_first = last.is_none() && input.ledger.created(&resource.address);
     // What endangers nothing beyond what this policy set before only restores that.
-    let restores = last.is_some_and(|last| kind.dangers(facet, desired, Some(&last)).is_empty());
-    (!restores).then(|| format!("{}: that needs `allow: [{}]`", danger.what, danger.allowance))
+    let restores = || {
+        let last = last.as_ref();
+        last.is_some_and(|last| kind.dangers(facet, desired, Some(last)).is_empty())
+    };
+    kind.dangers(facet, desired, observed.value(facet))
+        .into_iter()
+        .filter(|danger| !is_allowed(resource, danger))
+        .find(|danger| danger.irreversible || !(is_first || restores()))
+        .map(|danger| needed(&danger))
+}
+
+/// Why creating it does what nobody can undo without being allowed to, if so.
+pub(super) fn dangerous_creation(resource: &Resource<'_>) -> Option<String> {
+    let kind = resource.kind.as_ref()?;
+    resource
+        .facets
+        .iter()
+        .flat_map(|(facet, desired)| kind.dangers(facet, desired, None))
+        .find(|danger| danger.irreversible && !is_allowed(resource, danger))
+        .map(|danger| needed(&danger))
+}
+
+fn is_allowed(resource: &Resource<'_>, danger: &Danger) -> bool {
+    let allow = resource.variant.map(|variant| &variant.allow);
+    allow.is_some_and(|allow| {
+        allow
+            .iter()
+            .any(|allowed| allowed.to_string() == danger.allowance)
+    })
+}
+
+fn needed(danger: &Danger) -> String {
+    format!("{}: that needs `allow: [{}]`", danger.what, danger.allowance)
 }
 
 /// What a server's refusal means for a person.

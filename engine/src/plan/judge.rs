@@ -81,7 +81,8 @@ impl Judge<'_, '_> {
         if let Some(found) = self.after_whole("created, and not to be seen yet") {
             return found;
         }
-        if let Some(why) = guards::vanished(self.input, resource) {
+        let refused = guards::vanished(self.input, resource).or_else(|| guards::dangerous_creation(resource));
+        if let Some(why) = refused {
             return Found::new(Event::Refused, why);
         }
         let changes = resource
@@ -97,7 +98,7 @@ impl Judge<'_, '_> {
         let known: BTreeMap<Facet, Desired> = resource
             .facets
             .iter()
-            .filter(|(_, desired)| !desired.value.has_unknown())
+            .filter(|(facet, desired)| !desired.value.has_unknown() && self.facet_gate(facet, None).is_none())
             .map(|(facet, desired)| (facet.clone(), desired.clone()))
             .collect();
         if let Some(kind) = &resource.kind {
@@ -200,6 +201,15 @@ impl Judge<'_, '_> {
             Ok(false) => Some(message()),
             Err(no) => Some(format!("{} ({})", message(), no.sentence())),
         }
+    }
+
+    /// The message of the first gate of this facet alone that doesn't hold.
+    pub(super) fn facet_gate(&self, facet: &Facet, observed: Option<&Observed>) -> Option<String> {
+        let gates = self.resource.variant.map(|variant| &variant.require)?;
+        gates
+            .iter()
+            .filter(|gate| gate.facets.contains(facet))
+            .find_map(|gate| self.unmet(gate, observed))
     }
 }
 

@@ -215,19 +215,11 @@ impl Judge<'_, '_> {
         {
             return Some(why.clone());
         }
-        let gates = self
-            .resource
-            .variant
-            .map(|variant| variant.require.as_slice())
-            .unwrap_or_default();
         let observed = match &differing.write.action {
             Action::Set { observed, .. } => Some(observed.as_ref()),
             _ => None,
         };
-        gates
-            .iter()
-            .filter(|gate| gate.facets.contains(facet))
-            .find_map(|gate| self.unmet(gate, observed))
+        self.facet_gate(facet, observed)
             .or_else(|| guards::dangerous(self.input, self.resource, facet, &differing.write))
     }
 

@@ -357,3 +357,73 @@ async fn what_we_set_is_restored_and_a_shorter_wish_is_refused() {
     );
     assert_eq!(days(&case), Some(90));
 }
+
+const LOCKED: &str = "
+  parameters: { days: { type: integer, default: 7 }, ready: { type: boolean, default: true } }
+  providers: { s3: { region: us-east-2 } }
+  rules:
+    data:
+      ensure: s3/Bucket
+      name: acme-data
+      allow: [ ]
+      desired:
+        versioning: { status: Enabled }
+        objectLock:
+          objectLockEnabled: Enabled
+          rule: { defaultRetention: { mode: COMPLIANCE, days: '${parameters.days}' } }
+";
+
+fn allowing(what: &str) -> String {
+    policy(&LOCKED.replace("allow: [ ]", &format!("allow: [ {what} ]")))
+}
+
+#[tokio::test]
+async fn what_nobody_can_undo_needs_its_allowance_at_the_creation_too() {
+    for (allowed, missing) in [
+        ("Delete", "EnableObjectLock"),
+        ("LockRetention", "EnableObjectLock"),
+        ("EnableObjectLock", "LockRetention"),
+    ] {
+        let case = Case::text(&allowing(allowed), "");
+        let report = case.apply().await;
+        let found = resource(&report, "data");
+        assert_eq!(found.phase, Phase::Blocked, "{}", text(&report));
+        let needed = format!("needs `allow: [{missing}]`");
+        assert!(found.reason.contains(&needed), "{}", found.reason);
+        assert!(
+            case.world.facet(&bucket("acme-data"), &"bucket".into()).is_none(),
+            "a bucket without the lock that was asked for isn't what was asked for"
+        );
+    }
+    let case = Case::text(&allowing("EnableObjectLock, LockRetention"), "");
+    let report = case.apply().await;
+    assert!(report.is_converged(), "{}", text(&report));
+}
+
+#[tokio::test]
+async fn what_nobody_can_undo_needs_its_allowance_on_what_we_made_and_to_restore_it() {
+    let case = Case::text(&allowing("EnableObjectLock, LockRetention"), "");
+    assert!(case.apply().await.is_converged());
+    let then = |text: &str| Case {
+        world: case.world.clone(),
+        engine: case.engine.clone(),
+        ..Case::text(text, "")
+    };
+    let longer = allowing("EnableObjectLock").replace("default: 7", "default: 30");
+    let report = then(&longer).apply().await;
+    let why = &resource(&report, "data").blocked["objectLock"];
+    assert!(
+        why.contains("locked for 30 days") && why.contains("LockRetention"),
+        "{why}"
+    );
+    // Somebody took the default away; who no longer allows it doesn't get it back unasked.
+    case.world
+        .edit(&bucket("acme-data"), &"objectLock".into(), |value| {
+            *value = serde_json::json!({"objectLockEnabled": "Enabled"}).into();
+        })
+        .unwrap();
+    let report = then(&allowing("EnableObjectLock")).apply().await;
+    let why = &resource(&report, "data").blocked["objectLock"];
+    assert!(why.contains("LockRetention"), "{why}");
+    assert!(then(&allowing("LockRetention")).apply().await.is_converged());
+}

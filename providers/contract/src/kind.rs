@@ -146,6 +146,9 @@ pub struct Danger {
     pub allowance: &'static str,
     /// What is in danger, as the start of a sentence: `rule Backup Expiry would expire objects after 30 days`.
     pub what: String,
+    /// Whether it is the change itself that nobody can undo, and not only what exists already that is in danger: then
+    /// it takes the allowance also on what the policy has created, at its creation, and to restore it.
+    pub irreversible: bool,
 }
 
 /// By what a policy finds its own things again.

@@ -26,8 +26,9 @@ pub struct Write {
 /// What a write does.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// Make the resource. `facets` are all that is desired of it; the provider includes those that the create call
-    /// takes ([`Kind::created_with`](crate::Kind::created_with)), the rest follow as [`Action::Set`].
+    /// Make the resource. `facets` are what is desired of it, as far as it is known and may be written now; the provider
+    /// includes those that the create call takes ([`Kind::created_with`](crate::Kind::created_with)), and of the others
+    /// what can be had at creation only or best; the rest follow as [`Action::Set`].
     Create {
         /// What is desired of each facet.
         facets: BTreeMap<Facet, Desired>,

@@ -28,6 +28,11 @@ pub(crate) struct NotWritable {
 pub(crate) fn read(row: &Row, root: &Node) -> Value {
     match &row.document {
         Document::Xml(elements) => group(elements, root),
+        Document::Listed(list) => {
+            // Beside the items the answer holds where in the list it stands.
+            let items: Vec<Node> = root.all(list.xml).cloned().collect();
+            group(row.elements(), &Node::with_children(&root.name, items))
+        }
         Document::Tags => {
             let tags = root.child(TAG_SET).unwrap_or(root);
             tags.all("Tag")
@@ -83,7 +88,17 @@ pub(crate) fn write(row: &Row, document: &Value) -> Result<Node, NotWritable> {
                 vec![Node::with_children(TAG_SET, tags)],
             ))
         }
-        Document::Acl(_) | Document::Policy => Err(fault(row.facet, "written as XML")),
+        Document::Acl(_) | Document::Policy | Document::Listed(_) => {
+            Err(fault(row.facet, "written as one document of XML"))
+        }
+    }
+}
+
+/// One item of a list of documents, as the document that it is.
+pub(crate) fn write_item(list: &Element, item: &Value) -> Result<Node, NotWritable> {
+    match &list.content {
+        Content::Repeated(content, _) => write_content(content, list.xml, list.name, item),
+        _ => Err(fault(list.name, "a list of documents")),
     }
 }
 

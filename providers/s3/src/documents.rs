@@ -1,14 +1,31 @@
 //! The service's documents, element by element, in the service's own order.
 //!
-//! Source: the Amazon S3 API reference, data types.
+//! Source: the Amazon S3 API reference, data types; names, order and flattening are those of the service's Smithy model.
 
 use holdfast_contract::ListIdentity::{Atomic, Keyed, Set, Unordered};
 
-use crate::schema::Content::{Attribute, Date, Repeated, Struct, Text, Wrapped};
+use crate::schema::Content::{Attribute, Repeated, Struct, Text, Wrapped};
 use crate::schema::Element;
+
+mod lifecycle;
+mod listed;
+mod notification;
+mod object_lock;
+mod replication;
+
+pub(crate) use lifecycle::LIFECYCLE;
+pub(crate) use listed::{ANALYTICS, INTELLIGENT_TIERING, INVENTORY, METRICS};
+pub(crate) use notification::NOTIFICATION;
+pub(crate) use object_lock::OBJECT_LOCK;
+pub(crate) use replication::REPLICATION;
 
 const SWITCH: &[&str] = &["Enabled", "Disabled"];
 const ANY_TEXT: &crate::schema::Content = &Text(&[]);
+
+const TAG: &[Element] = &[
+    Element::text("Key", "key", "The tag's key.").required(),
+    Element::text("Value", "value", "The tag's value.").required(),
+];
 
 pub(crate) const ENCRYPTION: &[Element] = &[Element::new(
     "Rule",
@@ -26,8 +43,8 @@ const ENCRYPTION_RULE: &[Element] = &[
             Element::one_of(
                 "SSEAlgorithm",
                 "sseAlgorithm",
-                &["AES256", "aws:kms", "aws:kms:dsse"],
-                "AES256 with the service's keys, aws:kms with keys of KMS, aws:kms:dsse twice with keys of KMS.",
+                &["AES256", "aws:fsx", "aws:kms", "aws:kms:dsse"],
+                "AES256 with the service's keys, aws:kms with keys of KMS, aws:kms:dsse twice with keys of KMS; aws:fsx is of file systems.",
             )
             .required(),
             Element::text(
@@ -49,7 +66,7 @@ const ENCRYPTION_RULE: &[Element] = &[
         &[Element::new(
             "EncryptionType",
             "encryptionType",
-            Repeated(&Text(&["NONE", "SSE-C"]), Atomic),
+            Repeated(&Text(&["NONE", "SSE-C"]), Unordered),
             "SSE-C refuses uploads with keys of the client's own; NONE refuses nothing.",
         )],
         "Kinds of encryption that uploads may not ask for.",
@@ -111,168 +128,6 @@ pub(crate) const VERSIONING: &[Element] = &[
     ),
 ];
 
-const STORAGE_CLASS: Element = Element::one_of(
-    "StorageClass",
-    "storageClass",
-    &[
-        "DEEP_ARCHIVE",
-        "GLACIER",
-        "GLACIER_IR",
-        "INTELLIGENT_TIERING",
-        "ONEZONE_IA",
-        "STANDARD_IA",
-    ],
-    "Where to.",
-);
-
-const TAG: &[Element] = &[
-    Element::text("Key", "key", "The tag's key.").required(),
-    Element::text("Value", "value", "The tag's value.").required(),
-];
-
-pub(crate) const LIFECYCLE: &[Element] = &[Element::new(
-    "Rule",
-    "rules",
-    Repeated(&Struct(LIFECYCLE_RULE), Keyed(&["id"])),
-    "What happens to which objects as they age; at most 1,000 rules.",
-)
-.required()];
-
-const LIFECYCLE_RULE: &[Element] = &[
-    Element::group(
-        "Expiration",
-        "expiration",
-        &[
-            Element::new("Date", "date", Date, "Expire on this day, at midnight UTC."),
-            Element::integer("Days", "days", "Expire this many days after creation."),
-            Element::bool(
-                "ExpiredObjectDeleteMarker",
-                "expiredObjectDeleteMarker",
-                "Remove delete markers under which no version is left.",
-            ),
-        ],
-        "When current objects expire; exactly one of its fields.",
-    ),
-    Element::text(
-        "ID",
-        "id",
-        "The rule's name, unique in the bucket, at most 255 characters.",
-    )
-    .required(),
-    Element::text(
-        "Prefix",
-        "prefix",
-        "Deprecated by the service: use filter.prefix.",
-    ),
-    Element::group(
-        "Filter",
-        "filter",
-        LIFECYCLE_FILTER,
-        "Which objects it applies to; {} is all of them.",
-    ),
-    Element::one_of("Status", "status", SWITCH, "Whether the rule is in force.").required(),
-    Element::new(
-        "Transition",
-        "transitions",
-        Repeated(
-            &Struct(&[
-                Element::new("Date", "date", Date, "Move on this day, at midnight UTC."),
-                Element::integer("Days", "days", "Move this many days after creation."),
-                STORAGE_CLASS,
-            ]),
-            Unordered,
-        ),
-        "When current objects move to another storage class.",
-    ),
-    Element::new(
-        "NoncurrentVersionTransition",
-        "noncurrentVersionTransitions",
-        Repeated(
-            &Struct(&[
-                Element::integer(
-                    "NoncurrentDays",
-                    "noncurrentDays",
-                    "Move this many days after a newer version came.",
-                ),
-                STORAGE_CLASS,
-                Element::integer(
-                    "NewerNoncurrentVersions",
-                    "newerNoncurrentVersions",
-                    "Keep this many versions where they are, whatever their age.",
-                ),
-            ]),
-            Unordered,
-        ),
-        "When old versions move to another storage class.",
-    ),
-    Element::group(
-        "NoncurrentVersionExpiration",
-        "noncurrentVersionExpiration",
-        &[
-            Element::integer(
-                "NoncurrentDays",
-                "noncurrentDays",
-                "Expire this many days after a newer version came.",
-            ),
-            Element::integer(
-                "NewerNoncurrentVersions",
-                "newerNoncurrentVersions",
-                "Keep this many old versions, whatever their age.",
-            ),
-        ],
-        "When old versions expire.",
-    ),
-    Element::group(
-        "AbortIncompleteMultipartUpload",
-        "abortIncompleteMultipartUpload",
-        &[Element::integer(
-            "DaysAfterInitiation",
-            "daysAfterInitiation",
-            "Days after the upload began.",
-        )],
-        "When uploads that never ended are thrown away.",
-    ),
-];
-
-const LIFECYCLE_FILTER: &[Element] = &[
-    Element::text("Prefix", "prefix", "Names that start so."),
-    Element::group("Tag", "tag", TAG, "Objects with this tag."),
-    Element::integer(
-        "ObjectSizeGreaterThan",
-        "objectSizeGreaterThan",
-        "Larger than this, in bytes.",
-    ),
-    Element::integer(
-        "ObjectSizeLessThan",
-        "objectSizeLessThan",
-        "Smaller than this, in bytes.",
-    ),
-    Element::group(
-        "And",
-        "and",
-        &[
-            Element::text("Prefix", "prefix", "Names that start so."),
-            Element::new(
-                "Tag",
-                "tags",
-                Repeated(&Struct(TAG), Unordered),
-                "Objects with all of these tags.",
-            ),
-            Element::integer(
-                "ObjectSizeGreaterThan",
-                "objectSizeGreaterThan",
-                "Larger than this, in bytes.",
-            ),
-            Element::integer(
-                "ObjectSizeLessThan",
-                "objectSizeLessThan",
-                "Smaller than this, in bytes.",
-            ),
-        ],
-        "Objects for which all of these hold.",
-    ),
-];
-
 pub(crate) const LOGGING: &[Element] = &[Element::group(
     "LoggingEnabled",
     "loggingEnabled",
@@ -323,16 +178,16 @@ const GRANT: &[Element] = &[
 ];
 
 const GRANTEE: &[Element] = &[
+    Element::text("DisplayName", "displayName", "The user's name for display."),
+    Element::text("EmailAddress", "emailAddress", "The user's address."),
+    Element::text("ID", "id", "The user's canonical id."),
     Element::new(
         "xsi:type",
         "type",
         Attribute,
         "CanonicalUser, Group or AmazonCustomerByEmail.",
     ),
-    Element::text("ID", "id", "The user's canonical id."),
-    Element::text("DisplayName", "displayName", "The user's name for display."),
     Element::text("URI", "uri", "The group's URI."),
-    Element::text("EmailAddress", "emailAddress", "The user's address."),
 ];
 
 pub(crate) const ACL: &[Element] = &[
@@ -340,8 +195,8 @@ pub(crate) const ACL: &[Element] = &[
         "Owner",
         "owner",
         &[
-            Element::text("ID", "id", "The owner's canonical id."),
             Element::text("DisplayName", "displayName", "The owner's name for display."),
+            Element::text("ID", "id", "The owner's canonical id."),
         ],
         "Whose the bucket is.",
     ),

@@ -31,6 +31,7 @@ pub(crate) fn shortened(after: &Value, before: Option<&Value>) -> Vec<Danger> {
             Some(Danger {
                 allowance: ALLOWANCE,
                 what: format!("rule {id} would expire {what}"),
+                irreversible: false,
             })
         })
         .collect()

@@ -8,7 +8,7 @@ use holdfast_contract::{
 };
 
 use crate::table::{self, Document, ROOT_FACET, Row};
-use crate::{expiry, names, normal, policy_document};
+use crate::{expiry, lock, names, normal, policy_document};
 
 /// The kind's name.
 pub(crate) const KIND: &str = "s3/Bucket";
@@ -25,6 +25,7 @@ pub struct BucketKind {
     root: Facet,
     created_with: Vec<Facet>,
     public_access_block: Vec<Facet>,
+    versioning: Vec<Facet>,
 }
 
 impl Default for BucketKind {
@@ -57,6 +58,7 @@ impl BucketKind {
             root: ROOT_FACET.into(),
             created_with: vec!["tags".into()],
             public_access_block: vec!["publicAccessBlock".into()],
+            versioning: vec!["versioning".into()],
         }
     }
 
@@ -107,7 +109,15 @@ pub(crate) fn merge(row: &Row, desired: &Desired, there: Option<&Value>) -> Valu
     }
     let there = there.map(|there| normal::document(row, there));
     let desired = normal::desired(row, desired, there.as_ref());
-    normal::written(holdfast_contract::merge(&desired, there.as_ref(), &row.shape()))
+    normal::written(
+        row,
+        holdfast_contract::merge(&desired, there.as_ref(), &row.shape()),
+    )
+}
+
+/// `document` as a merge would leave it that changes nothing.
+pub(crate) fn as_written(row: &Row, document: &Value) -> Value {
+    normal::written(row, normal::document(row, document))
 }
 
 /// Whether two documents of `row` say the same.
@@ -193,9 +203,11 @@ impl Kind for BucketKind {
     }
 
     /// The policy waits for the public access block: the service refuses one of the two while it changes the other.
+    /// Locks and replication are of versions.
     fn written_after(&self, facet: &Facet) -> &[Facet] {
         match facet.as_str() {
             "policy" => &self.public_access_block,
+            lock::FACET | "replication" => &self.versioning,
             _ => &[],
         }
     }
@@ -203,8 +215,8 @@ impl Kind for BucketKind {
     /// Beside what [`holdfast_contract::differences`] says:
     ///
     /// * an unset facet and an empty document are the same;
-    /// * a lifecycle rule's `filter` and `expiration` compare whole; `filter: {}` and `prefix: ""` are the same, so
-    ///   are the deprecated `prefix` and `filter.prefix`, one condition under `and` and by itself, and a date with
+    /// * a rule's `filter` and `expiration`, and what else the table marks so, compare whole; `filter: {}` and
+    ///   `prefix: ""` are the same, so are the deprecated `prefix` and `filter.prefix`, one condition under `and` and by itself, and a date with
     ///   and without its time;
     /// * a policy's statements compare whole, by `Sid`;
     /// * numbers and booleans may be written as text.
@@ -264,12 +276,12 @@ impl Kind for BucketKind {
         Self::whole(observed)
     }
 
-    /// Never: a bucket is deleted only when it is empty.
     fn dangers(&self, facet: &Facet, desired: &Desired, before: Option<&Value>) -> Vec<Danger> {
         match table::row(facet.as_str()) {
             Some(row) if facet.as_str() == "lifecycle" => {
                 expiry::shortened(&merge(row, desired, before), before)
             }
+            Some(row) if facet.as_str() == lock::FACET => lock::dangers(&merge(row, desired, before), before),
             _ => Vec::new(),
         }
     }
@@ -287,6 +299,7 @@ impl Kind for BucketKind {
         desired
     }
 
+    /// Never: a bucket is deleted only when it is empty.
     fn cascades(&self, _key: &ResourceKey) -> Option<&'static str> {
         None
     }
@@ -295,3 +308,7 @@ impl Kind for BucketKind {
 #[cfg(test)]
 #[path = "kind_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod model_tests;

@@ -38,6 +38,8 @@ mod error;
 mod expiry;
 mod find;
 mod kind;
+mod listed;
+mod lock;
 mod names;
 mod normal;
 mod observe;

@@ -8,9 +8,10 @@ use http::Method;
 
 use crate::client::{self, Answer, Call, Client};
 use crate::codec;
+use crate::listed;
 use crate::names;
 use crate::table::{self, Document, ROOT_FACET, Row};
-use crate::xml;
+use crate::xml::{self, Node};
 
 const LIST_BUCKET: &str = "s3:ListBucket";
 const GET_LOCATION: &str = "s3:GetBucketLocation";
@@ -212,6 +213,9 @@ pub(crate) enum Read {
 
 /// Reads one facet.
 pub(crate) async fn facet(client: &Client, key: &ResourceKey, row: &Row) -> Read {
+    if let Document::Listed(list) = row.document {
+        return listed::all(client, key, row, list).await;
+    }
     let call = Call::sub_resource(Method::GET, key, row.query, row.actions.read);
     let answer = match client.send(&call).await {
         Ok(answer) => answer,
@@ -220,6 +224,11 @@ pub(crate) async fn facet(client: &Client, key: &ResourceKey, row: &Row) -> Read
     if answer.status.is_success() {
         return Read::State(document(client, &call, row, &answer).unwrap_or_else(FacetState::Unreadable));
     }
+    refused(client, &call, row, &answer)
+}
+
+/// What a refusal to show a facet says of it.
+pub(crate) fn refused(client: &Client, call: &Call<'_>, row: &Row, answer: &Answer) -> Read {
     let refusal = answer.refusal();
     if refusal.is_no_such_bucket() {
         return Read::NoBucket;
@@ -227,7 +236,7 @@ pub(crate) async fn facet(client: &Client, key: &ResourceKey, row: &Row) -> Read
     if row.absent.contains(&refusal.code.as_str()) {
         return Read::State(FacetState::Unset);
     }
-    Read::State(FacetState::Unreadable(client.refused(&call, &refusal)))
+    Read::State(FacetState::Unreadable(client.refused(call, &refusal)))
 }
 
 fn document(
@@ -256,22 +265,17 @@ fn document(
             _ => Err(unsupported("policy: its answer is no policy".to_owned())),
         };
     }
-    let root = xml::parse(&answer.body).map_err(|error| {
-        client.about(call, |asked| {
-            asked.contradiction(format!("{}: {error}", row.facet))
-        })
-    })?;
-    if !row.roots.contains(&root.name.as_str()) {
-        return Err(unsupported(format!(
-            "{}: it answers with <{}>",
-            row.facet, root.name
-        )));
-    }
+    let root = rooted(client, call, row, row.roots, answer)?;
     let mut value = codec::read(row, &root);
     let Some(entries) = value.as_map_mut() else {
         return Ok(FacetState::Unset);
     };
-    if entries.is_empty() && row.empty_is_unset {
+    // Some stores answer for "not set" with a document from which the list is missing that makes it one.
+    let is_hollow = row
+        .elements()
+        .iter()
+        .any(|element| element.required && element.is_list() && !entries.contains_key(element.name));
+    if (entries.is_empty() || is_hollow) && row.empty_is_unset {
         return Ok(FacetState::Unset);
     }
     if let Some(header) = &row.header
@@ -280,4 +284,26 @@ fn document(
         entries.insert(header.element.name.to_owned(), Value::from(text));
     }
     Ok(FacetState::Set(value))
+}
+
+/// The answer's element, if it is one of `roots`: many stores answer what they don't know with something else.
+pub(crate) fn rooted(
+    client: &Client,
+    call: &Call<'_>,
+    row: &Row,
+    roots: &[&str],
+    answer: &Answer,
+) -> Result<Node, ProviderError> {
+    let root = xml::parse(&answer.body).map_err(|error| {
+        client.about(call, |asked| {
+            asked.contradiction(format!("{}: {error}", row.facet))
+        })
+    })?;
+    if roots.contains(&root.name.as_str()) {
+        return Ok(root);
+    }
+    Err(ProviderError::Unsupported {
+        service: client.service(),
+        what: format!("{}: it answers with <{}>", row.facet, root.name),
+    })
 }

@@ -15,6 +15,9 @@ pub(crate) struct Element {
     pub(crate) content: Content,
     /// Whether the service refuses a document without it.
     pub(crate) required: bool,
+    /// Whether it compares whole where it is declared: of several fields the service takes one, and one field more or
+    /// less means other objects.
+    pub(crate) whole: bool,
     /// What it means, in one sentence.
     pub(crate) doc: &'static str,
 }
@@ -88,6 +91,7 @@ impl Element {
             name,
             content,
             required: false,
+            whole: false,
             doc,
         }
     }
@@ -96,6 +100,17 @@ impl Element {
     pub(crate) const fn required(mut self) -> Self {
         self.required = true;
         self
+    }
+
+    /// The same, but compared whole.
+    pub(crate) const fn whole(mut self) -> Self {
+        self.whole = true;
+        self
+    }
+
+    /// Whether it is a list.
+    pub(crate) const fn is_list(&self) -> bool {
+        matches!(self.content, Content::Repeated(..) | Content::Wrapped(..))
     }
 
     fn field(&self) -> (&'static str, Field) {

@@ -47,6 +47,8 @@ pub(crate) enum Document {
     Acl(&'static [Element]),
     /// JSON, word for word.
     Policy,
+    /// Many documents of XML, each under an id of its own: the list of them, as the service lists them.
+    Listed(&'static Element),
 }
 
 /// How a sub-resource is unset.
@@ -113,6 +115,16 @@ impl Row {
                 Shape::Object(fields)
             }
             Document::Policy => crate::policy_document::shape(),
+            Document::Listed(_) => schema::object(self.elements()),
+        }
+    }
+
+    /// The elements of its document; none where it isn't of XML that the table describes.
+    pub(crate) fn elements(&self) -> &'static [Element] {
+        match self.document {
+            Document::Xml(elements) | Document::Acl(elements) => elements,
+            Document::Listed(list) => std::slice::from_ref(list),
+            Document::Tags | Document::Policy => &[],
         }
     }
 
@@ -144,7 +156,11 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         facet: "publicAccessBlock",
         query: "publicAccessBlock",
-        roots: &["PublicAccessBlockConfiguration", "GetPublicAccessBlockResponse"],
+        roots: &[
+            "PublicAccessBlockConfiguration",
+            "GetPublicAccessBlockResponse",
+            "BlockPublicAccessBlockConfiguration",
+        ],
         absent: &["NoSuchPublicAccessBlockConfiguration"],
         document: Document::Xml(documents::PUBLIC_ACCESS_BLOCK),
         empty_is_unset: true,
@@ -188,6 +204,21 @@ pub(crate) const ROWS: &[Row] = &[
         header: None,
         actions: Actions::new("s3:GetBucketVersioning", "s3:PutBucketVersioning"),
         doc: "Whether overwritten and deleted objects stay as versions.",
+    },
+    Row {
+        facet: "objectLock",
+        query: "object-lock",
+        roots: &["ObjectLockConfiguration", "GetObjectLockConfigurationResponse"],
+        absent: &["ObjectLockConfigurationNotFoundError"],
+        document: Document::Xml(documents::OBJECT_LOCK),
+        empty_is_unset: true,
+        clear: Clear::Never,
+        header: None,
+        actions: Actions::new(
+            "s3:GetBucketObjectLockConfiguration",
+            "s3:PutBucketObjectLockConfiguration",
+        ),
+        doc: "Whether and for how long versions of objects can't be deleted. Irreversible.",
     },
     Row {
         facet: "lifecycle",
@@ -306,5 +337,95 @@ pub(crate) const ROWS: &[Row] = &[
             delete: "s3:DeleteBucketWebsite",
         },
         doc: "How the bucket serves a website.",
+    },
+    Row {
+        facet: "replication",
+        query: "replication",
+        roots: &["ReplicationConfiguration", "GetBucketReplicationResponse"],
+        absent: &["ReplicationConfigurationNotFoundError"],
+        document: Document::Xml(documents::REPLICATION),
+        empty_is_unset: true,
+        clear: Clear::Delete,
+        header: None,
+        actions: Actions::new("s3:GetReplicationConfiguration", "s3:PutReplicationConfiguration"),
+        doc: "Where new objects are copied to.",
+    },
+    Row {
+        facet: "notification",
+        query: "notification",
+        roots: &["NotificationConfiguration", "GetBucketNotificationResponse"],
+        absent: &[],
+        document: Document::Xml(documents::NOTIFICATION),
+        empty_is_unset: true,
+        clear: Clear::PutEmpty,
+        header: None,
+        actions: Actions::new("s3:GetBucketNotification", "s3:PutBucketNotification"),
+        doc: "Who is told about changes of objects.",
+    },
+    Row {
+        facet: "intelligentTiering",
+        query: "intelligent-tiering",
+        roots: &[
+            "ListBucketIntelligentTieringConfigurationsOutput",
+            "ListBucketIntelligentTieringConfigurationsResult",
+        ],
+        absent: &["NoSuchConfiguration"],
+        document: Document::Listed(&documents::INTELLIGENT_TIERING),
+        empty_is_unset: true,
+        clear: Clear::Delete,
+        header: None,
+        actions: Actions::new(
+            "s3:GetIntelligentTieringConfiguration",
+            "s3:PutIntelligentTieringConfiguration",
+        ),
+        doc: "When objects of the storage class INTELLIGENT_TIERING are archived.",
+    },
+    Row {
+        facet: "metrics",
+        query: "metrics",
+        roots: &[
+            "ListMetricsConfigurationsResult",
+            "ListBucketMetricsConfigurationsOutput",
+            "ListBucketMetricsConfigurationsResult",
+        ],
+        absent: &["NoSuchConfiguration"],
+        document: Document::Listed(&documents::METRICS),
+        empty_is_unset: true,
+        clear: Clear::Delete,
+        header: None,
+        actions: Actions::new("s3:GetMetricsConfiguration", "s3:PutMetricsConfiguration"),
+        doc: "Which requests are counted.",
+    },
+    Row {
+        facet: "inventory",
+        query: "inventory",
+        roots: &[
+            "ListInventoryConfigurationsResult",
+            "ListBucketInventoryConfigurationsResponse",
+            "ListBucketInventoryConfigurationsResult",
+        ],
+        absent: &["NoSuchConfiguration"],
+        document: Document::Listed(&documents::INVENTORY),
+        empty_is_unset: true,
+        clear: Clear::Delete,
+        header: None,
+        actions: Actions::new("s3:GetInventoryConfiguration", "s3:PutInventoryConfiguration"),
+        doc: "Which lists of the bucket's objects are made.",
+    },
+    Row {
+        facet: "analytics",
+        query: "analytics",
+        roots: &[
+            "ListBucketAnalyticsConfigurationResult",
+            "ListBucketAnalyticsConfigurationsOutput",
+            "ListBucketAnalyticsConfigurationsResult",
+        ],
+        absent: &["NoSuchConfiguration"],
+        document: Document::Listed(&documents::ANALYTICS),
+        empty_is_unset: true,
+        clear: Clear::Delete,
+        header: None,
+        actions: Actions::new("s3:GetAnalyticsConfiguration", "s3:PutAnalyticsConfiguration"),
+        doc: "Which objects' use is analysed.",
     },
 ];

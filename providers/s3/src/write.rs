@@ -12,14 +12,18 @@ use http::Method;
 use crate::client::{self, Call, Client};
 use crate::codec;
 use crate::kind;
+use crate::listed;
+use crate::lock;
 use crate::observe::{self, Read};
 use crate::retry::Repeat;
 use crate::table;
 use crate::table::{Clear, Document, Row};
 use crate::xml::{self, Node};
 
-const XML: &str = "application/xml";
+pub(crate) const XML: &str = "application/xml";
 const JSON: &str = "application/json";
+/// With this header a bucket is made whose versions can be locked.
+const LOCK_ENABLED: &str = "x-amz-bucket-object-lock-enabled";
 /// How stores that know no tags in a creation refuse them. That the tags themselves are wrong is another code.
 const NO_TAGS: &[&str] = &[
     "IllegalLocationConstraintException",
@@ -65,6 +69,10 @@ pub(crate) async fn set(
     let merged = kind::merge(row, desired, now.as_ref());
     let is_empty = merged.as_map().is_some_and(BTreeMap::is_empty);
     match (is_empty, now.is_some(), row.clear) {
+        _ if let Document::Listed(list) = row.document => {
+            let there = now.as_ref().map(|now| kind::as_written(row, now));
+            listed::bring(client, key, row, list, &merged, there.as_ref()).await?;
+        }
         (false, _, _) | (true, true, Clear::PutEmpty) => put(client, key, row, &merged).await?,
         (true, true, Clear::Delete) => delete_sub_resource(client, key, row).await?,
         (true, false, _) => {}
@@ -95,11 +103,7 @@ async fn current(client: &Client, key: &ResourceKey, row: &Row) -> Result<Option
 
 async fn put(client: &Client, key: &ResourceKey, row: &Row, document: &Value) -> Result<(), ProviderError> {
     let mut call = Call::sub_resource(Method::PUT, key, row.query, row.actions.write);
-    let unfit = |message: String| ProviderError::Invalid {
-        target: client::target(Some(key)),
-        message,
-        field: None,
-    };
+    let unfit = |message: String| unfit(key, message);
     let (content_type, body) = if let Document::Policy = row.document {
         let policy = document
             .expose_json()
@@ -114,8 +118,35 @@ async fn put(client: &Client, key: &ResourceKey, row: &Row, document: &Value) ->
     {
         call.headers.push((header.name, text.to_owned()));
     }
-    let call = call.with_body(content_type, body);
-    client.succeed(&call).await.map(drop)
+    send_setting(client, &call.with_body(content_type, body), row).await
+}
+
+/// Sends a setting. A store that doesn't know it takes the PUT for one of a whole bucket, and says that there is one.
+pub(crate) async fn send_setting(client: &Client, call: &Call<'_>, row: &Row) -> Result<(), ProviderError> {
+    let answer = client.send(call).await?;
+    if answer.status.is_success() {
+        return Ok(());
+    }
+    let refusal = answer.refusal();
+    if matches!(
+        refusal.code.as_str(),
+        "BucketAlreadyExists" | "BucketAlreadyOwnedByYou"
+    ) {
+        return Err(ProviderError::Unsupported {
+            service: client.service(),
+            what: format!("writing {} of a bucket", row.facet),
+        });
+    }
+    Err(client.refused(call, &refusal))
+}
+
+/// The document can't be sent as it is.
+pub(crate) fn unfit(key: &ResourceKey, message: String) -> ProviderError {
+    ProviderError::Invalid {
+        target: client::target(Some(key)),
+        message,
+        field: None,
+    }
 }
 
 /// Only ever called right after a GET of the same sub-resource has returned its document: stores that don't know a
@@ -172,6 +203,9 @@ pub(crate) async fn create(
         key,
         tags: table::row("tags"),
         desired: facets.get(&Facet::from("tags")),
+        locks: facets
+            .get(&Facet::from(lock::FACET))
+            .is_some_and(|desired| lock::is_enabled(&desired.value)),
     };
     // In us-east-1, making one's own bucket again succeeds, and resets its access list.
     if let observe::Existence::Present(_) = observe::existence(client, key).await? {
@@ -211,6 +245,8 @@ struct Making<'a> {
     key: &'a ResourceKey,
     tags: Option<&'static Row>,
     desired: Option<&'a Desired>,
+    /// Whether versions in it can be locked: then the service keeps versions from the first on.
+    locks: bool,
 }
 
 /// What a bucket's tags say of whose it is.
@@ -259,15 +295,23 @@ impl Making<'_> {
                 })?;
             configuration.children.push(Node::with_children("Tags", tags));
         }
-        let action = if with_tags {
-            "s3:CreateBucket and s3:TagResource"
-        } else {
-            "s3:CreateBucket"
+        let action = match (with_tags, self.locks) {
+            (true, true) => {
+                "s3:CreateBucket, s3:TagResource, s3:PutBucketObjectLockConfiguration and s3:PutBucketVersioning"
+            }
+            (false, true) => {
+                "s3:CreateBucket, s3:PutBucketObjectLockConfiguration and s3:PutBucketVersioning"
+            }
+            (true, false) => "s3:CreateBucket and s3:TagResource",
+            (false, false) => "s3:CreateBucket",
         };
         let mut call = Call::bucket(Method::PUT, self.key, action);
         // Nobody's yet.
         call.owner_checked = false;
         call.repeat = Repeat::OnlyRefused;
+        if self.locks {
+            call.headers.push((LOCK_ENABLED, "true".to_owned()));
+        }
         if configuration.children.is_empty() {
             return Ok(call);
         }

@@ -1,6 +1,6 @@
 //! Files of others that tests read.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::Command};
 
 use crate::{
     error::{Error, Result},
@@ -20,4 +20,20 @@ pub fn velero_crds() -> Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// The model of S3 that its own Python client, a part of `LocalStack`, comes with: shapes with the order, the names and
+/// the flattening of their members.
+pub fn s3_model() -> Result<serde_json::Value> {
+    const PRINT: &str = "import json, sys, botocore.loaders as loaders; \
+        json.dump(loaders.Loader().load_service_model('s3', 'service-2'), sys.stdout)";
+    let python = programs::localstack_python()?;
+    let output = Command::new(&python)
+        .args(["-c", PRINT])
+        .output()
+        .map_err(Error::io(format!("run {}", python.display())))?;
+    serde_json::from_slice(&output.stdout).map_err(|error| Error::Command {
+        command: format!("{} -c {PRINT}", python.display()),
+        output: format!("{error}: {}", String::from_utf8_lossy(&output.stderr)),
+    })
 }

@@ -35,6 +35,9 @@ pub struct Abilities {
     pub tags_with_creation: bool,
 }
 
+/// Where copies, logs and lists are put.
+pub const DESTINATION: &str = "holdfast-destination";
+
 /// Buckets on one store.
 #[derive(Debug)]
 pub struct Buckets {
@@ -91,6 +94,18 @@ pub fn fresh_key() -> ResourceKey {
     }
 }
 
+/// Makes the bucket that others name as their destination, unless it is there.
+pub async fn make_destination(store: &ObjectStore) {
+    let path = format!("/{DESTINATION}");
+    let (status, body) = store.send("PUT", &path, "").await.unwrap();
+    assert!(matches!(status, 200 | 409), "{status} {body}");
+    let versions = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    store
+        .done("PUT", &format!("{path}?versioning"), versions)
+        .await
+        .unwrap();
+}
+
 #[allow(clippy::needless_pass_by_value, reason = "as map_err gives it")]
 fn outside(error: holdfast_testbed::Error) -> String {
     error.to_string()
@@ -98,6 +113,7 @@ fn outside(error: holdfast_testbed::Error) -> String {
 
 impl Buckets {
     pub async fn on(store: &ObjectStore, abilities: Abilities) -> Self {
+        make_destination(store).await;
         let mut proxies = Vec::new();
         let mut faults = Vec::new();
         for (name, action, is_expected) in faults_by_proxy() {
@@ -124,11 +140,11 @@ impl Buckets {
         denied.inject(
             Rule::new(Action::error(403, "AccessDenied"))
                 .method("GET")
-                .query("lifecycle"),
+                .query("versioning"),
         );
         let denied_facet = Some(FacetFault {
             provider: open(denied.store(), &[]).await,
-            facet: "lifecycle".into(),
+            facet: "versioning".into(),
         });
         proxies.push(denied);
         Self {
@@ -140,6 +156,10 @@ impl Buckets {
             faults,
             denied_facet,
         }
+    }
+
+    fn locks(&self) -> bool {
+        self.abilities.facets.contains(&"objectLock")
     }
 
     pub async fn get(&self, key: &ResourceKey, query: &str) -> Outside<String> {
@@ -204,9 +224,16 @@ fn faults_by_proxy() -> Vec<(&'static str, Action, IsExpected)> {
     ]
 }
 
+fn inventory(id: &str, frequency: &str) -> String {
+    format!(
+        "<InventoryConfiguration><Destination><S3BucketDestination><Bucket>arn:aws:s3:::{DESTINATION}</Bucket><Format>CSV</Format></S3BucketDestination></Destination><IsEnabled>true</IsEnabled><Id>{id}</Id><IncludedObjectVersions>Current</IncludedObjectVersions><Schedule><Frequency>{frequency}</Frequency></Schedule></InventoryConfiguration>"
+    )
+}
+
 /// What is desired of a bucket, by facet.
 pub fn documents(key: &ResourceKey) -> Json {
     let arn = format!("arn:aws:s3:::{}", key.name);
+    let destination = format!("arn:aws:s3:::{DESTINATION}");
     json!({
         "tags": {"velero.io/backup-location": "default", "é + - = . _ : / @": "é + - = . _ : / @"},
         "encryption": {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]},
@@ -227,6 +254,45 @@ pub fn documents(key: &ResourceKey) -> Json {
         "logging": {},
         "requestPayment": {"payer": "BucketOwner"},
         "cors": {"corsRules": [{"id": "web", "allowedMethods": ["GET"], "allowedOrigins": ["https://example.com"]}]},
+        "objectLock": {
+            "objectLockEnabled": "Enabled", "rule": {"defaultRetention": {"mode": "GOVERNANCE", "days": 1}},
+        },
+        "replication": {
+            "role": "arn:aws:iam::000000000000:role/copies",
+            "rules": [{
+                "id": "all", "priority": 1, "status": "Enabled", "filter": {},
+                "destination": {"bucket": destination, "storageClass": "STANDARD_IA"},
+                "deleteMarkerReplication": {"status": "Disabled"},
+            }],
+        },
+        "notification": {"topicConfigurations": [{
+            "id": "new", "topicArn": "arn:aws:sns:us-east-1:000000000000:new", "events": ["s3:ObjectCreated:*"],
+            "filter": {"key": {"filterRules": [{"name": "prefix", "value": "a/"}, {"name": "suffix", "value": ".gz"}]}},
+        }]},
+        "accelerate": {"status": "Enabled"},
+        "website": {
+            "indexDocument": {"suffix": "index.html"}, "errorDocument": {"key": "error.html"},
+            "routingRules": [{"condition": {"keyPrefixEquals": "old/"}, "redirect": {"replaceKeyPrefixWith": "new/"}}],
+        },
+        "intelligentTiering": {"intelligentTieringConfigurationList": [{
+            "id": "cold", "status": "Enabled", "filter": {"prefix": "a/"},
+            "tierings": [{"days": 90, "accessTier": "ARCHIVE_ACCESS"}, {"days": 180, "accessTier": "DEEP_ARCHIVE_ACCESS"}],
+        }]},
+        "metrics": {"metricsConfigurationList": [
+            {"id": "all", "filter": {}},
+            {"id": "some", "filter": {"and": {"prefix": "a/", "tags": [{"key": "k", "value": "v"}]}}},
+        ]},
+        "inventory": {"inventoryConfigurationList": [{
+            "id": "daily", "isEnabled": true, "includedObjectVersions": "All", "schedule": {"frequency": "Daily"},
+            "destination": {"s3BucketDestination": {"bucket": destination, "format": "Parquet", "encryption": {"sseS3": {}}}},
+            "optionalFields": ["Size", "ETag"],
+        }]},
+        "analytics": {"analyticsConfigurationList": [{
+            "id": "use", "filter": {"prefix": "a/"},
+            "storageClassAnalysis": {"dataExport": {
+                "outputSchemaVersion": "V_1",
+                "destination": {"s3BucketDestination": {"bucket": destination, "format": "CSV"}}}},
+        }]},
     })
 }
 
@@ -260,13 +326,31 @@ impl Subject for Buckets {
             return None;
         }
         let document = match facet.as_str() {
+            // Where objects can be locked, versions are kept.
+            "versioning" if self.locks() => return None,
+            "objectLock" => json!({"rule": {"defaultRetention": {"mode": "GOVERNANCE", "days": 2}}}),
+            "replication" => json!({"rules": [{
+                "id": "all", "status": "Disabled", "filter": {"prefix": "b/"},
+                "destination": {"storageClass": "GLACIER"}}]}),
+            "notification" => json!({"topicConfigurations": [{
+                "id": "new", "events": ["s3:ObjectRemoved:*"],
+                "filter": {"key": {"filterRules": [{"name": "prefix", "value": "b/"}]}}}]}),
+            "website" => json!({"indexDocument": {"suffix": "main.html"}}),
+            "intelligentTiering" => {
+                json!({"intelligentTieringConfigurationList": [{"id": "cold", "status": "Disabled"}]})
+            }
+            "metrics" => json!({"metricsConfigurationList": [{"id": "some", "filter": {"prefix": "b/"}}]}),
+            "inventory" => {
+                json!({"inventoryConfigurationList": [{"id": "daily", "schedule": {"frequency": "Weekly"}}]})
+            }
+            "analytics" => json!({"analyticsConfigurationList": [{"id": "use", "filter": {"prefix": "b/"}}]}),
             "tags" => json!({"velero.io/backup-location": "other"}),
             "encryption" => {
                 json!({"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms"}}]})
             }
             "publicAccessBlock" => json!({"blockPublicPolicy": false}),
             "ownershipControls" => json!({"rules": [{"objectOwnership": "BucketOwnerPreferred"}]}),
-            "versioning" => json!({"status": "Suspended"}),
+            "accelerate" | "versioning" => json!({"status": "Suspended"}),
             "lifecycle" => json!({"rules": [
                 {"id": "Backup Expiry", "status": "Enabled", "filter": {"prefix": "other/"}, "expiration": {"days": 30}}]}),
             "policy" => json!({"Statement": [{
@@ -282,6 +366,16 @@ impl Subject for Buckets {
 
     async fn change_outside(&self, key: &ResourceKey, facet: &Facet) -> Outside<bool> {
         let (query, body) = match facet.as_str() {
+            "versioning" if self.locks() => return Ok(false),
+            "objectLock" => ("object-lock", "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>9</Days></DefaultRetention></Rule></ObjectLockConfiguration>".to_owned()),
+            "replication" => ("replication", format!("<ReplicationConfiguration><Role>arn:aws:iam::000000000000:role/other</Role><Rule><ID>all</ID><Priority>1</Priority><Filter><Prefix>x/</Prefix></Filter><Status>Enabled</Status><Destination><Bucket>arn:aws:s3:::{DESTINATION}</Bucket></Destination><DeleteMarkerReplication><Status>Disabled</Status></DeleteMarkerReplication></Rule></ReplicationConfiguration>")),
+            "notification" => ("notification", "<NotificationConfiguration><TopicConfiguration><Id>new</Id><Topic>arn:aws:sns:us-east-1:000000000000:other</Topic><Event>s3:ObjectCreated:*</Event></TopicConfiguration></NotificationConfiguration>".to_owned()),
+            "accelerate" => ("accelerate", "<AccelerateConfiguration><Status>Suspended</Status></AccelerateConfiguration>".to_owned()),
+            "website" => ("website", "<WebsiteConfiguration><IndexDocument><Suffix>other.html</Suffix></IndexDocument></WebsiteConfiguration>".to_owned()),
+            "intelligentTiering" => ("intelligent-tiering&id=cold", "<IntelligentTieringConfiguration><Id>cold</Id><Status>Disabled</Status><Tiering><Days>100</Days><AccessTier>ARCHIVE_ACCESS</AccessTier></Tiering></IntelligentTieringConfiguration>".to_owned()),
+            "metrics" => ("metrics&id=all", "<MetricsConfiguration><Id>all</Id><Filter><Prefix>x/</Prefix></Filter></MetricsConfiguration>".to_owned()),
+            "inventory" => ("inventory&id=daily", inventory("daily", "Weekly")),
+            "analytics" => ("analytics&id=use", "<AnalyticsConfiguration><Id>use</Id><StorageClassAnalysis/></AnalyticsConfiguration>".to_owned()),
             "tags" => ("tagging", "<Tagging><TagSet><Tag><Key>velero.io/backup-location</Key><Value>x</Value></Tag></TagSet></Tagging>".to_owned()),
             "encryption" => ("encryption", "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>".to_owned()),
             "publicAccessBlock" => ("publicAccessBlock", "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls><BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>false</RestrictPublicBuckets></PublicAccessBlockConfiguration>".to_owned()),
@@ -330,6 +424,29 @@ impl Subject for Buckets {
                     item("corsRules", "id", "theirs").key("allowedMethods"),
                     json!(["GET"]),
                 )
+            }
+            "replication" => {
+                let rule = format!(
+                    "<Rule><ID>theirs</ID><Priority>7</Priority><Filter><Prefix>theirs/</Prefix></Filter><Status>Enabled</Status><Destination><Bucket>arn:aws:s3:::{DESTINATION}</Bucket></Destination><DeleteMarkerReplication><Status>Disabled</Status></DeleteMarkerReplication></Rule>"
+                );
+                self.add(key, "replication", "</ReplicationConfiguration>", &rule)
+                    .await?;
+                (item("rules", "id", "theirs").key("priority"), json!(7))
+            }
+            "notification" => {
+                let more = "<TopicConfiguration><Id>theirs</Id><Topic>arn:aws:sns:us-east-1:000000000000:theirs</Topic><Event>s3:ObjectRemoved:*</Event></TopicConfiguration>";
+                self.add(key, "notification", "</NotificationConfiguration>", more)
+                    .await?;
+                (
+                    item("topicConfigurations", "id", "theirs").key("events"),
+                    json!(["s3:ObjectRemoved:*"]),
+                )
+            }
+            "inventory" => {
+                self.put(key, "inventory&id=theirs", &inventory("theirs", "Daily"))
+                    .await?;
+                let theirs = item("inventoryConfigurationList", "id", "theirs");
+                (theirs.key("schedule").key("frequency"), json!("Daily"))
             }
             "policy" => {
                 let statement = json!({"Sid": "Theirs", "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "s3:DeleteBucket",
