@@ -97,18 +97,18 @@ impl Status {
             .or(self.retry_after)
     }
 
-    /// The fields that can't be changed on what exists, if that is why it was refused.
+    /// The fields that can't be changed on what exists, if that and nothing else is why it was refused: made anew, the
+    /// document would be taken.
     fn immutable_fields(&self) -> Vec<String> {
-        self.details
-            .causes
-            .iter()
-            .filter(|cause| {
-                IMMUTABLE
-                    .iter()
-                    .any(|word| cause.message.to_lowercase().contains(word))
-            })
-            .map(|cause| cause.field.clone())
-            .collect()
+        let is_immutable = |message: &str| {
+            let message = message.to_lowercase();
+            IMMUTABLE.iter().any(|word| message.contains(word))
+        };
+        let causes = &self.details.causes;
+        if !causes.iter().all(|cause| is_immutable(&cause.message)) {
+            return Vec::new();
+        }
+        causes.iter().map(|cause| cause.field.clone()).collect()
     }
 
     /// The fields that the type doesn't have, if that is why it was refused.
@@ -308,6 +308,16 @@ mod tests {
             panic!()
         };
         assert_eq!(fields, ["spec.selector"]);
+        let wrong_too = json!({
+            "code": 422, "reason": "Invalid", "details": { "causes": [
+                { "reason": "FieldValueInvalid", "message": "field is immutable", "field": "spec.selector" },
+                { "reason": "FieldValueRequired", "message": "Required value", "field": "spec.template" },
+            ]},
+        });
+        assert!(
+            matches!(meaning(wrong_too, false), ProviderError::Invalid { .. }),
+            "made anew, it would be refused too"
+        );
         let uid = json!({
             "code": 422, "reason": "Invalid", "details": { "causes": [
                 { "reason": "FieldValueInvalid", "message": "field is immutable", "field": "metadata.uid" },
