@@ -95,6 +95,13 @@ impl Engine {
     }
 }
 
+/// A write of this run that its service accepted.
+struct Mended {
+    at: Instant,
+    verb: StepVerb,
+    differences: Vec<Difference>,
+}
+
 struct Run<'r> {
     options: &'r ApplyOptions,
     watcher: &'r Watcher<'r>,
@@ -110,7 +117,7 @@ struct Run<'r> {
     /// Whether something was written since all facts were read.
     facts_are_old: bool,
     /// What was written, when, and to mend which differences.
-    written: BTreeMap<(Address, Option<Facet>), (Instant, Vec<Difference>)>,
+    written: BTreeMap<(Address, Option<Facet>), Mended>,
     last_waiting: Vec<(String, String)>,
     asked_types: bool,
     /// The facts that were read for the pass at hand, and not before; none: all of them.
@@ -142,14 +149,14 @@ impl<'r> Run<'r> {
 
     fn applied(&self, started: Instant) -> Applied {
         let count = |verb| self.counts.get(&verb).map_or(0, BTreeSet::len);
-        let created = self.counts.get(&StepVerb::Create).cloned().unwrap_or_default();
-        let changed = self
-            .counts
-            .get(&StepVerb::Update)
-            .map_or(0, |changed| changed.difference(&created).count());
+        let of = |verb| self.counts.get(&verb).cloned().unwrap_or_default();
+        let (created, updated, replaced) =
+            (of(StepVerb::Create), of(StepVerb::Update), of(StepVerb::Replace));
+        let made: BTreeSet<Address> = created.difference(&replaced).cloned().collect();
+        let changed: BTreeSet<&Address> = updated.difference(&made).chain(&replaced).collect();
         Applied {
-            created: created.len(),
-            changed,
+            created: made.len(),
+            changed: changed.len(),
             deleted: count(StepVerb::Delete),
             milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             stopped: self.options.stop.is_stopped(),
@@ -247,7 +254,15 @@ impl<'r> Run<'r> {
     }
 
     async fn write(&mut self, session: &mut Session<'_>, plan: &Plan) -> Result<(), EngineError> {
-        session.approved |= session.policy.approve.as_deref() == Some(crate::plan::hash(plan).as_str());
+        if session.policy.approve.as_deref() == Some(plan.hash.as_str()) {
+            let steps = plan
+                .resources
+                .iter()
+                .filter(|resource| resource.phase != Phase::Blocked);
+            let steps =
+                steps.filter_map(|resource| Some((resource.address.clone(), resource.step.as_ref()?.verb)));
+            session.approved.extend(steps);
+        }
         for mint in &plan.mints {
             let name = name(mint);
             session.ledger.remember_name(&mint.address, &name);
@@ -263,6 +278,12 @@ impl<'r> Run<'r> {
             if step.verb == StepVerb::Create && session.ledger.name(&resource.address).is_some() {
                 let id = resource.key.as_ref().map(ToString::to_string).unwrap_or_default();
                 session.ledger.remember_created(&resource.address, &id);
+            }
+        }
+        // Should this process end between the deletion and the creation, what is gone must not be taken for vanished.
+        for (resource, step) in plan.ready() {
+            if step.verb == StepVerb::Replace {
+                session.ledger.remember_replaced(&resource.address);
             }
         }
         // Names, and what is already known to be ours, are stored before anything is written under them.
@@ -329,6 +350,7 @@ impl<'r> Run<'r> {
                 }
                 if verb == StepVerb::Create {
                     session.ledger.remember_created(&address, &key.to_string());
+                    session.ledger.forget_replaced(&address);
                 }
                 if let Some((facet, declared)) = set_by(planned, facet.as_ref())
                     && session.is_unversioned(key, facet)
@@ -340,12 +362,14 @@ impl<'r> Run<'r> {
                     let why = format!("the store does not keep {fields}");
                     session.refused.insert(what.clone(), why);
                 }
-                let differences = planned
-                    .step
-                    .as_ref()
-                    .map(|step| differences(step, facet.as_ref()));
-                self.written
-                    .insert(what, (Instant::now(), differences.unwrap_or_default()));
+                let differences = planned.step.as_ref();
+                let differences = differences.map(|step| differences_of(step, facet.as_ref()));
+                let mended = Mended {
+                    at: Instant::now(),
+                    verb,
+                    differences: differences.unwrap_or_default(),
+                };
+                self.written.insert(what, mended);
             }
             Err(error) if error.is_transient() => {
                 let attempts = self.attempts.entry(what.clone()).or_default();
@@ -373,12 +397,13 @@ impl<'r> Run<'r> {
         session.accepted = self
             .written
             .iter()
-            .map(|(what, (at, differences))| {
-                let fresh = now.duration_since(*at) < LAG;
+            .map(|(what, mended)| {
+                let fresh = now.duration_since(mended.at) < LAG;
                 (
                     what.clone(),
                     Accepted {
-                        differences: differences.clone(),
+                        verb: mended.verb,
+                        differences: mended.differences.clone(),
                         fresh,
                     },
                 )
@@ -441,6 +466,7 @@ impl<'r> Run<'r> {
             }
             news |= !session.ledger.provisioned(&resource.address);
             session.ledger.remember_provisioned(&resource.address);
+            session.ledger.forget_replaced(&resource.address);
             let rule = session.policy.rules.get(&resource.address.rule);
             let generated = rule.is_some_and(|rule| {
                 rule.variants
@@ -566,7 +592,7 @@ fn set_by<'p>(planned: &'p PlannedResource, facet: Option<&Facet>) -> Option<(&'
     })
 }
 
-fn differences(step: &Step, facet: Option<&Facet>) -> Vec<Difference> {
+fn differences_of(step: &Step, facet: Option<&Facet>) -> Vec<Difference> {
     let changes = step
         .changes
         .iter()

@@ -72,8 +72,8 @@ pub(crate) struct Session<'p> {
     pub(crate) await_ready: bool,
     /// What this run has done.
     pub(crate) done: BTreeMap<StepVerb, BTreeSet<Address>>,
-    /// Whether the plan that it began with was approved.
-    pub(crate) approved: bool,
+    /// What the plan that it began with was approved to do.
+    pub(crate) approved: BTreeSet<(Address, StepVerb)>,
     /// Whether the cluster is to be asked anew which types it serves.
     pub(crate) refresh_types: bool,
     /// The objects behind the facts of the last pass.
@@ -148,7 +148,7 @@ impl<'p> Session<'p> {
             refused: BTreeMap::new(),
             await_ready: true,
             done: BTreeMap::new(),
-            approved: false,
+            approved: BTreeSet::new(),
             refresh_types: false,
             fact_keys: BTreeMap::new(),
         })
@@ -363,6 +363,8 @@ impl<'p> Session<'p> {
         let plan = Plan {
             resources: Vec::new(),
             mints: Vec::new(),
+            excess: None,
+            hash: String::new(),
         };
         let mut report = report::build(&self.policy.id, Vec::new(), &plan, Vec::new());
         report.unmet = unmet;
@@ -398,7 +400,7 @@ impl<'p> Session<'p> {
             mark,
             limits: &self.policy.limits,
             approve: self.policy.approve.as_deref(),
-            approved: self.approved,
+            approved: &self.approved,
             done: &self.done,
             blocked: blocked.as_deref(),
             accepted: &self.accepted,

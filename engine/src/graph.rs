@@ -143,6 +143,12 @@ impl Resource<'_> {
         naming::known_as(&self.address, self.rule).find_map(|address| ledger.held_since(&address))
     }
 
+    /// Whether this policy has deleted it to make it anew, and hasn't yet.
+    #[must_use]
+    pub fn is_replaced(&self, ledger: &Ledger) -> bool {
+        naming::known_as(&self.address, self.rule).any(|address| ledger.is_replaced(&address))
+    }
+
     /// Where its rule stands.
     #[must_use]
     pub fn place(&self) -> &Place {

@@ -39,6 +39,9 @@ struct Document {
     /// Since when disruptive steps are held up, by address, as RFC 3339.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     held: BTreeMap<String, String>,
+    /// What this policy is about to delete, or has deleted, to make it anew; the addresses.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    replaced: BTreeSet<String>,
 }
 
 /// Why a ledger can't be used.
@@ -179,6 +182,22 @@ impl Ledger {
     /// Remembers that `address` was Converged.
     pub fn remember_provisioned(&mut self, address: &Address) {
         self.document.provisioned.insert(address.to_string());
+    }
+
+    /// Whether `address` was deleted to be made anew, and isn't there again yet.
+    #[must_use]
+    pub fn is_replaced(&self, address: &Address) -> bool {
+        self.document.replaced.contains(&address.to_string())
+    }
+
+    /// Remembers that `address` is deleted to be made anew. It counts only once it is stored.
+    pub fn remember_replaced(&mut self, address: &Address) {
+        self.document.replaced.insert(address.to_string());
+    }
+
+    /// Forgets that `address` was deleted to be made anew: it is there again.
+    pub fn forget_replaced(&mut self, address: &Address) {
+        self.document.replaced.remove(&address.to_string());
     }
 
     /// Since when the disruptive steps of `address` are held up.

@@ -25,7 +25,6 @@ mod present;
 use judge::Judge;
 
 pub(crate) use guards::refusal;
-pub use limits::hash;
 
 /// All that a plan is built from. The same input gives the same plan.
 #[derive(Debug)]
@@ -52,8 +51,8 @@ pub struct Input<'a> {
     pub limits: &'a Limits,
     /// The hash of a plan that may run although it exceeds a cap.
     pub approve: Option<&'a str>,
-    /// Whether the plan that this run began with was approved, so that the rest of it may run too.
-    pub approved: bool,
+    /// What of this run was approved by the plan that it began with: later passes of it need no second approval.
+    pub approved: &'a BTreeSet<(Address, StepVerb)>,
     /// What this run has done already.
     pub done: &'a BTreeMap<StepVerb, BTreeSet<Address>>,
     /// Why nothing at all may be written, if so.
@@ -73,6 +72,8 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
     let mut plan = Plan {
         resources: Vec::new(),
         mints: Vec::new(),
+        excess: None,
+        hash: String::new(),
     };
     let mut phases: BTreeMap<Address, Phase> = BTreeMap::new();
     let mut held: BTreeSet<Address> = BTreeSet::new();
@@ -119,6 +120,7 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
             hold: found.hold,
         });
     }
+    plan.hash = limits::hash(input, &plan);
     limits::enforce(input, &mut plan)?;
     Ok(plan)
 }

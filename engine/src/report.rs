@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::checks::CheckResult;
 use crate::phase::Phase;
-use crate::step::{FacetChange, Held, HoldState, Plan, PlannedResource, Step, StepVerb};
+use crate::step::{Excess, FacetChange, Held, HoldState, Plan, PlannedResource, Step, StepVerb};
 
 mod text;
 
@@ -40,6 +40,9 @@ pub struct Report {
     pub resources: Vec<ResourceReport>,
     /// The results of all checks.
     pub checks: Vec<CheckResult>,
+    /// The limit that holds everything up, and what approves this very plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub excess: Option<Excess>,
     /// What was written, if anything was asked to be.
     pub applied: Option<Applied>,
     /// The counts.
@@ -173,6 +176,8 @@ pub struct Summary {
     pub update: usize,
     /// To be deleted.
     pub delete: usize,
+    /// To be deleted and made anew.
+    pub replace: usize,
     /// Equal, and ready.
     pub unchanged: usize,
     /// Left out by their `when`.
@@ -187,7 +192,7 @@ impl Summary {
     /// Whether anything would be written.
     #[must_use]
     pub fn has_changes(&self) -> bool {
-        self.create > 0 || self.update > 0 || self.delete > 0
+        self.create > 0 || self.update > 0 || self.delete > 0 || self.replace > 0
     }
 }
 
@@ -222,6 +227,7 @@ pub fn build(policy: &PolicyId, subject: Vec<String>, plan: &Plan, checks: Vec<C
             .collect(),
         resources: plan.resources.iter().map(resource).collect(),
         checks,
+        excess: plan.excess.clone(),
         applied: None,
         summary,
     }
@@ -234,6 +240,7 @@ fn count(resource: &PlannedResource, summary: &mut Summary) {
             StepVerb::Create => &mut summary.create,
             StepVerb::Update => &mut summary.update,
             StepVerb::Delete => &mut summary.delete,
+            StepVerb::Replace => &mut summary.replace,
         },
         (None, Phase::Converged) => &mut summary.unchanged,
         (None, Phase::Skipped) => &mut summary.skipped,

@@ -18,6 +18,19 @@ pub struct Plan {
     pub resources: Vec<PlannedResource>,
     /// Names that have to be minted and stored before anything else is written.
     pub mints: Vec<Mint>,
+    /// The limit that holds everything up, if one does.
+    pub excess: Option<Excess>,
+    /// By what a person approves this plan, whatever a limit says.
+    pub hash: String,
+}
+
+/// A limit that a plan exceeds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Excess {
+    /// How: `3 to delete, and the limit is 0`.
+    pub why: String,
+    /// What lets exactly this plan run, as the policy's `approve`.
+    pub approve: String,
 }
 
 impl Plan {
@@ -152,6 +165,8 @@ pub enum StepVerb {
     Update,
     /// Deletes it.
     Delete,
+    /// Deletes it, to be made anew by the next pass: what differs can't be changed on what exists.
+    Replace,
 }
 
 /// What changes in one facet.
@@ -172,6 +187,8 @@ pub struct FacetChange {
 /// A write of this run that its service accepted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accepted {
+    /// What it did.
+    pub verb: StepVerb,
     /// What it was to mend.
     pub differences: Vec<Difference>,
     /// Whether it is so recent that a read which still shows the state before it proves nothing.

@@ -137,6 +137,8 @@ fn creation() -> Plan {
             hold: None,
         }],
         mints: Vec::new(),
+        excess: None,
+        hash: String::new(),
     }
 }
 

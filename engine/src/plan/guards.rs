@@ -89,6 +89,9 @@ pub(super) fn foreign(input: &Input<'_>, resource: &Resource<'_>, observed: &Obs
 /// Why what was there once, and is gone, is not simply made again.
 pub(super) fn vanished(input: &Input<'_>, resource: &Resource<'_>) -> Option<String> {
     let variant = resource.variant?;
+    if resource.is_replaced(input.ledger) {
+        return None;
+    }
     let is_object = resource
         .kind
         .as_ref()
@@ -163,7 +166,7 @@ pub(crate) fn refusal(error: &ProviderError) -> String {
     match error {
         ProviderError::Immutable { fields, .. } => {
             format!(
-                "{} can't be changed on what exists: delete it by hand, and it is made anew",
+                "{} can't be changed on what exists; `allow: [Replace]` lets it be deleted and made anew",
                 fields.join(", ")
             )
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_contract::{Action, Desired, Facet, Guard, Observation, Observed, Write};
 use holdfast_expression as expression;
-use holdfast_policy::{Mode, Requirement, Verb, to_expression};
+use holdfast_policy::{Allowance, Mode, Requirement, Verb, to_expression};
 
 use super::needs::desired_fidelity;
 use super::{Found, Input, guards};
@@ -78,7 +78,7 @@ impl Judge<'_, '_> {
         if !variant.create {
             return Found::new(Event::LeftOut, "it isn't there, and `create` is false");
         }
-        if let Some(found) = self.after_whole("created, and not to be seen yet") {
+        if let Some(found) = self.after_whole(&[StepVerb::Create], "created, and not to be seen yet") {
             return found;
         }
         let refused = guards::vanished(self.input, resource).or_else(|| guards::dangerous_creation(resource));
@@ -134,18 +134,19 @@ impl Judge<'_, '_> {
     }
 
     /// What our own creation or deletion in this run means, if there was one.
-    pub(super) fn after_whole(&self, fresh: &str) -> Option<Found> {
+    pub(super) fn after_whole(&self, verbs: &[StepVerb], fresh: &str) -> Option<Found> {
         let whole = (self.resource.address.clone(), None);
-        if self
-            .input
-            .accepted
-            .get(&whole)
-            .is_some_and(|accepted| accepted.fresh)
-        {
+        let accepted = self.input.accepted.get(&whole);
+        if accepted.is_some_and(|accepted| accepted.fresh && verbs.contains(&accepted.verb)) {
             return Some(Found::new(Event::FoundUnready, fresh));
         }
         let why = self.input.refused.get(&whole)?;
         Some(Found::new(Event::Refused, why.clone()))
+    }
+
+    pub(super) fn allows(&self, allowance: Allowance) -> bool {
+        let allow = self.resource.variant.map(|variant| &variant.allow);
+        allow.is_some_and(|allow| allow.contains(&allowance))
     }
 
     /// Why the whole policy or this resource may not be written, if so.

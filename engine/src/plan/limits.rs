@@ -2,21 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use holdfast_policy::Limits;
 use sha2::{Digest, Sha256};
 
 use super::Input;
 use crate::address::Address;
-use crate::phase::{Event, IllegalTransition};
-use crate::step::{Plan, StepVerb};
+use crate::phase::{Event, IllegalTransition, Phase};
+use crate::step::{Excess, Plan, StepVerb};
 
 /// Blocks every step of `plan` if it exceeds a cap and isn't approved.
 pub(super) fn enforce(input: &Input<'_>, plan: &mut Plan) -> Result<(), IllegalTransition> {
-    let Some(excess) = excess(input, plan) else {
+    let Some(why) = excess(input, plan) else {
         return Ok(());
     };
-    let hash = hash(plan);
-    if input.approved || input.approve == Some(hash.as_str()) {
+    if input.approve == Some(plan.hash.as_str()) {
         return Ok(());
     }
     plan.mints.clear();
@@ -26,29 +24,45 @@ pub(super) fn enforce(input: &Input<'_>, plan: &mut Plan) -> Result<(), IllegalT
         };
         step.stages.clear();
         resource.phase = resource.phase.next(Event::Refused)?;
-        resource.reason = format!("{excess}; `approve: {hash}` lets this plan run");
+        resource.reason = format!("held up by a limit: {why}");
     }
+    plan.excess = Some(Excess {
+        why,
+        approve: plan.hash.clone(),
+    });
     Ok(())
 }
 
-/// What is done in several passes counts together; what this run itself made is not changed by being finished.
+/// Which cap is exceeded, if one is.
+///
+/// What is done in several passes counts together, but for what was approved. What this run itself made is not changed
+/// by being finished. What is replaced counts as a change and as a deletion: what the old one held is gone.
 fn excess(input: &Input<'_>, plan: &Plan) -> Option<String> {
-    let limits: &Limits = input.limits;
+    let limits = input.limits;
+    let nothing = BTreeSet::new();
+    let done = |verb| input.done.get(&verb).unwrap_or(&nothing);
+    let made: BTreeSet<&Address> = done(StepVerb::Create)
+        .difference(done(StepVerb::Replace))
+        .collect();
     let count = |verbs: &[StepVerb]| {
-        let planned = plan.ready().filter(|(_, step)| verbs.contains(&step.verb));
-        let planned = planned.map(|(resource, _)| &resource.address);
-        let done = verbs.iter().filter_map(|verb| input.done.get(verb)).flatten();
-        let all: BTreeSet<&Address> = planned.chain(done).collect();
-        let made = input.done.get(&StepVerb::Create);
-        let others = all
+        let planned = plan
+            .ready()
+            .map(|(resource, step)| (&resource.address, step.verb));
+        let done = input
+            .done
             .iter()
-            .filter(|address| made.is_none_or(|made| !made.contains(**address)));
-        u32::try_from(others.count()).unwrap_or(u32::MAX)
+            .flat_map(|(verb, addresses)| addresses.iter().map(|address| (address, *verb)));
+        let counted: BTreeSet<&Address> = planned
+            .chain(done)
+            .filter(|(_, verb)| verbs.contains(verb))
+            .filter(|(address, verb)| !input.approved.contains(&((*address).clone(), *verb)))
+            .map(|(address, _)| address)
+            .filter(|address| !made.contains(address))
+            .collect();
+        u32::try_from(counted.len()).unwrap_or(u32::MAX)
     };
-    let (changes, deletions) = (
-        count(&[StepVerb::Update, StepVerb::Delete]),
-        count(&[StepVerb::Delete]),
-    );
+    let changes = count(&[StepVerb::Update, StepVerb::Delete, StepVerb::Replace]);
+    let deletions = count(&[StepVerb::Delete, StepVerb::Replace]);
     if deletions > limits.deletions {
         return Some(format!(
             "{deletions} to delete, and the limit is {}",
@@ -64,18 +78,32 @@ fn excess(input: &Input<'_>, plan: &Plan) -> Option<String> {
     over.then(|| format!("{changes} of {all} to change, and the limit is {percent} percent"))
 }
 
-/// The hash by which a person approves a plan: of what it does, not of when or in which order it was found.
-#[must_use]
-pub fn hash(plan: &Plan) -> String {
+/// The hash by which a person approves a plan: of what is done to what, also later when what it waits for is there.
+/// Not of when it is done, of stamps, or of what the policy only reports.
+pub(super) fn hash(input: &Input<'_>, plan: &Plan) -> String {
     let mut digest = Sha256::new();
     for resource in &plan.resources {
-        let Some(step) = &resource.step else { continue };
+        let Some(step) = resource
+            .step
+            .as_ref()
+            .filter(|_| resource.phase != Phase::Blocked)
+        else {
+            continue;
+        };
         digest.update(format!(
             "{} {:?} {:?}\n",
             resource.address, step.verb, resource.key
         ));
+        let stamps = input
+            .graph
+            .get(&resource.address)
+            .map(|resource| &resource.stamps);
         for change in &step.changes {
+            let stamps = stamps.and_then(|stamps| stamps.get(&change.facet));
             for (difference, _) in &change.differences {
+                if stamps.is_some_and(|stamps| stamps.contains(&difference.path)) {
+                    continue;
+                }
                 digest.update(format!(
                     "{} {} {:?}\n",
                     change.facet, difference.path, difference.change

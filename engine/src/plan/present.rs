@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_contract::{Action, Difference, Facet, Observed, Path, Readiness, Write};
-use holdfast_policy::{OnConflict, Verb, to_expression};
+use holdfast_contract::{Action, Difference, Facet, Observed, Path, ProviderError, Readiness, Write};
+use holdfast_policy::{Allowance, OnConflict, Verb, to_expression};
 
 use super::judge::Judge;
 use super::{Found, guards};
@@ -36,6 +36,8 @@ struct Sorted {
     writes: Vec<(Facet, Write)>,
     /// What changes disrupt.
     disruptive: BTreeMap<Facet, String>,
+    /// Fields that can't be changed on what exists, where the rule allows to replace it.
+    immutable: Vec<String>,
 }
 
 impl Judge<'_, '_> {
@@ -60,7 +62,13 @@ impl Judge<'_, '_> {
             waits,
             mut writes,
             disruptive,
+            immutable,
         } = self.sorted(observed);
+        if !immutable.is_empty() {
+            let mut found = self.replaced(observed, &immutable, changes);
+            found.blocked = blocked;
+            return found;
+        }
         if changes.is_empty() {
             let mut found = if !stale.is_empty() {
                 let what = stale.join(", ");
@@ -140,6 +148,14 @@ impl Judge<'_, '_> {
                     let Some((differences, write)) = unyielded else {
                         continue;
                     };
+                    if let Some(ProviderError::Immutable { fields, .. }) = &differing.refused
+                        && self.allows(Allowance::Replace)
+                    {
+                        sorted.immutable.extend(fields.iter().cloned());
+                        let change = self.change(facet, differences, differing.fidelity);
+                        sorted.changes.push(change);
+                        continue;
+                    }
                     if let Some(why) = self.facet_refusal(facet, differing) {
                         sorted.blocked.insert(facet.clone(), why);
                         continue;

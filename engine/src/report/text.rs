@@ -9,7 +9,7 @@ use holdfast_policy::Place;
 use super::{ChangeReport, FacetReport, HoldReport, Report, ResourceReport};
 use crate::checks::Verdict;
 use crate::phase::Phase;
-use crate::step::{HoldState, StepVerb};
+use crate::step::{Excess, HoldState, StepVerb};
 
 /// A new object with more fields than this that stands word for word in a file is told by the file's name. JSON lists
 /// all.
@@ -105,6 +105,7 @@ pub fn plan_text(report: &Report, options: TextOptions) -> String {
         resource_text(&mut out, resource, &title, options);
     }
     checks_text(&mut out, report, options);
+    excess_text(&mut out, report, options);
     let _ = writeln!(out, "\n{}", plan_line(report));
     out
 }
@@ -156,6 +157,7 @@ pub fn apply_text(report: &Report, options: TextOptions) -> String {
         }
         let _ = writeln!(out, "\nEverything else is converged. Running it again is safe.");
     }
+    excess_text(&mut out, report, options);
     for warning in &applied.warnings {
         let _ = writeln!(out, "\n{} {warning}", options.paint(Style::Changed, "warning:"));
     }
@@ -235,6 +237,7 @@ fn resource_text(out: &mut String, resource: &ResourceReport, title: &str, optio
         Some(StepVerb::Create) => ("+", Style::Added),
         Some(StepVerb::Update) => ("~", Style::Changed),
         Some(StepVerb::Delete) => ("-", Style::Removed),
+        Some(StepVerb::Replace) => ("-/+", Style::Removed),
         None => ("!", Style::Waiting),
     };
     let width = title
@@ -503,12 +506,27 @@ fn checks_text(out: &mut String, report: &Report, options: TextOptions) {
     }
 }
 
+/// What lets a plan run that a limit holds up.
+fn excess_text(out: &mut String, report: &Report, options: TextOptions) {
+    if let Some(Excess { why, approve }) = &report.excess {
+        let held = options.paint(Style::Removed, "Held up by a limit:");
+        let _ = writeln!(
+            out,
+            "\n{held} {why}. Nothing is written until the policy says\n  approve: {approve}\nwhich lets exactly this plan run, or allows more under `limits`."
+        );
+    }
+}
+
 fn plan_line(report: &Report) -> String {
     let summary = &report.summary;
     let mut line = format!(
-        "Plan: {} to create, {} to change, {} to delete; ",
+        "Plan: {} to create, {} to change, {} to delete",
         summary.create, summary.update, summary.delete
     );
+    if summary.replace > 0 {
+        let _ = write!(line, ", {} to replace", summary.replace);
+    }
+    line.push_str("; ");
     match summary.waiting {
         0 => {}
         1 => line.push_str("1 waits; "),

@@ -14,7 +14,9 @@ mod support;
 
 mod holds;
 mod identity;
+mod limits;
 mod reads;
+mod replacement;
 mod takeover;
 mod writes;
 

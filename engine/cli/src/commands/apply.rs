@@ -146,6 +146,7 @@ fn lines(progress: &Progress<'_>, text: TextOptions) -> Vec<String> {
                         StepVerb::Create => ("+", Style::Added, "created"),
                         StepVerb::Update => ("~", Style::Changed, "changed"),
                         StepVerb::Delete => ("-", Style::Removed, "deleted"),
+                        StepVerb::Replace => ("-", Style::Removed, "deleted, to be made anew"),
                     };
                     vec![format!("  {} {what} {word}", text.paint(style, symbol))]
                 }
