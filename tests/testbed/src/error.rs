@@ -8,12 +8,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The program was never installed on this machine.
-    #[error("{what} is not installed ({path} is missing): run `make setup` (or tests/testbed/setup)")]
+    #[error("{what} is not installed ({path} is missing): run {how}")]
     NotSetUp {
         /// The program and its version.
         what: String,
         /// Where it was looked for.
         path: PathBuf,
+        /// What installs it.
+        how: &'static str,
     },
     /// The program was started and ended, or didn't answer in time.
     #[error("{server} {reason}; the end of its log:\n{log}")]

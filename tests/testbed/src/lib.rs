@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Cluster`] | etcd and kube-apiserver with RBAC and an audit log; [`Cluster::start_full`] adds controller-manager, scheduler and kwok |
 //! | [`LocalStack`], [`SeaweedFs`], [`Moto`] | object stores, each described by an [`ObjectStore`], whose [`ObjectStore::send`] is a hand on it that isn't the code under test |
+//! | [`Velero`] | Velero's server beside a cluster, run as the cluster's Deployment says, and its command line |
 //! | [`RequestLog`] | an HTTP proxy in front of an object store that records every request and, by [`Rule`], injects faults |
 //! | [`Server`], [`Home`] | any other program as a child that can't outlive its test |
 //! | [`kubectl`], [`fixtures`] | the `kubectl` on the PATH; Velero's own CustomResourceDefinitions |
@@ -11,7 +12,7 @@
 //! # Where the servers come from
 //!
 //! `tests/testbed/setup` (part of `make setup`) builds and installs them once per version into a cache outside the
-//! work tree. A server that is not there is [`Error::NotSetUp`], which says so; nothing is skipped. `KUBEBUILDER_ASSETS`
+//! work tree; [`Velero`] only with `--with-velero`. A server that is not there is [`Error::NotSetUp`], which says so; nothing is skipped. `KUBEBUILDER_ASSETS`
 //! is looked at first.
 //!
 //! # What holds for all of them
@@ -51,6 +52,7 @@ mod port;
 mod programs;
 mod proxy;
 mod server;
+mod velero;
 
 pub use cluster::{AuditEvent, Cluster, Mark, kubectl, kubectl_with_input};
 pub use error::{Error, Result};
@@ -58,6 +60,7 @@ pub use home::Home;
 pub use object_store::{LocalStack, Moto, ObjectStore, SeaweedFs};
 pub use proxy::{Action, Answer, Request, RequestLog, Rule, round_trips};
 pub use server::Server;
+pub use velero::Velero;
 
 /// Makes ring the process's TLS provider, if it has none yet; without one, building a TLS client panics.
 ///

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 const KUBERNETES: &str = include_str!("../servers/kubernetes/go.mod");
 const KWOK: &str = include_str!("../servers/kwok/go.mod");
 const VELERO: &str = include_str!("../servers/velero/go.mod");
+const VELERO_PLUGIN: &str = include_str!("../servers/velero-plugin-for-aws/go.mod");
 const LOCALSTACK: &str = include_str!("../servers/localstack.txt");
 const MOTO: &str = include_str!("../servers/moto.txt");
 const SEAWEEDFS: &str = include_str!("../servers/seaweedfs.txt");
@@ -46,6 +47,17 @@ pub(crate) fn velero_crds() -> Result<PathBuf> {
     ))
 }
 
+/// Velero, server and command line in one.
+pub(crate) fn velero() -> Result<PathBuf> {
+    with_velero("velero", module_version(VELERO, "github.com/vmware-tanzu/velero"))
+}
+
+/// Velero's plugin for AWS.
+pub(crate) fn velero_plugin_for_aws() -> Result<PathBuf> {
+    let module = "github.com/vmware-tanzu/velero-plugin-for-aws";
+    with_velero("velero-plugin-for-aws", module_version(VELERO_PLUGIN, module))
+}
+
 /// The Python that has LocalStack.
 pub(crate) fn localstack_python() -> Result<PathBuf> {
     python("localstack", package_version(LOCALSTACK, "localstack-core"))
@@ -69,13 +81,26 @@ fn python(name: &str, version: &str) -> Result<PathBuf> {
 }
 
 fn installed(part: impl AsRef<Path>) -> Result<PathBuf> {
-    let path = cache()?.join(part.as_ref());
+    installed_by("`make setup` (or tests/testbed/setup)", part.as_ref())
+}
+
+/// As [`installed`], for what most tests do without.
+fn with_velero(program: &str, version: &str) -> Result<PathBuf> {
+    installed_by(
+        "tests/testbed/setup --with-velero",
+        &Path::new("bin").join(format!("{program}-{version}")),
+    )
+}
+
+fn installed_by(how: &'static str, part: &Path) -> Result<PathBuf> {
+    let path = cache()?.join(part);
     if path.exists() {
         return Ok(path);
     }
     Err(Error::NotSetUp {
-        what: part.as_ref().display().to_string(),
+        what: part.display().to_string(),
         path,
+        how,
     })
 }
 
@@ -92,6 +117,7 @@ fn cache() -> Result<PathBuf> {
         .ok_or_else(|| Error::NotSetUp {
             what: "the testbed's cache".into(),
             path: "$HOME".into(),
+            how: "with HOME set",
         })
 }
 
@@ -119,6 +145,7 @@ mod tests {
             module_version(KUBERNETES, "go.etcd.io/etcd/server/v3"),
             module_version(KWOK, "sigs.k8s.io/kwok"),
             module_version(VELERO, "github.com/vmware-tanzu/velero"),
+            module_version(VELERO_PLUGIN, "github.com/vmware-tanzu/velero-plugin-for-aws"),
         ];
         assert!(
             modules.iter().all(|version| version.starts_with('v')),
@@ -142,6 +169,13 @@ mod tests {
             error
                 .to_string()
                 .contains("run `make setup` (or tests/testbed/setup)"),
+            "{error}"
+        );
+        let error = with_velero("velero", "v0.0.0").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("run tests/testbed/setup --with-velero"),
             "{error}"
         );
     }
