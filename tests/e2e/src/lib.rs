@@ -11,6 +11,8 @@
 //! The tests of one file share a [`Stage`], one after another ([`on_stage`]): each brings it first into the state that
 //! it begins with. Cargo runs the files one after another, so there is never more than one stage on a machine.
 //!
+//! On [`on_stage_without_velero`] nobody stands in for Velero: the tests of Velero itself run it there.
+//!
 //! The program is built once for each process of tests, with the profile and into the folder that the tests were built
 //! with; `HOLDFAST_BINARY` names one that is there already.
 
@@ -31,8 +33,8 @@ mod store;
 mod witness;
 
 pub use api::{Api, path, path_of};
-pub use program::{Output, Running, root, sandbox};
+pub use program::{Output, Running, binary, root, sandbox};
 pub use report::{address_of, changes, resource};
-pub use stage::{NAMESPACE, STATE, Stage, on_stage, until};
+pub use stage::{NAMESPACE, STATE, Stage, on_stage, on_stage_without_velero, until, until_within};
 pub use store::{Store, tags_of};
 pub use witness::Witness;

@@ -9,16 +9,19 @@ use crate::api::{Api, path, path_of};
 /// How often they look. They are not part of what is tested, only of what it waits for.
 const EVERY: Duration = Duration::from_millis(50);
 
-/// What they react on. All else in the file the real controllers do here.
-const KINDS: [(&str, &str); 2] = [
-    ("cloudcredential.openshift.io/v1", "CredentialsRequest"),
-    ("velero.io/v1", "BackupStorageLocation"),
-];
+/// An API version and a kind of it.
+pub(crate) type Kind = (&'static str, &'static str);
 
-/// Does what `reactions` say, again and again, as long as it isn't dropped.
-pub(crate) async fn act(api: Api, reactions: Reactions) {
+/// What the cloud credential operator reacts on.
+pub(crate) const CREDENTIALS: Kind = ("cloudcredential.openshift.io/v1", "CredentialsRequest");
+/// What Velero reacts on.
+pub(crate) const LOCATIONS: Kind = ("velero.io/v1", "BackupStorageLocation");
+
+/// Does what `reactions` say about `kinds`, again and again, as long as it isn't dropped. All else in the file real
+/// controllers do here.
+pub(crate) async fn act(api: Api, reactions: Reactions, kinds: &[Kind]) {
     loop {
-        for (api_version, kind) in KINDS {
+        for (api_version, kind) in kinds {
             for object in api.list(&path(api_version, kind, "", "")).await {
                 for effect in reactions.for_object(&object) {
                     bring_about(&api, &path_of(&object), effect).await;

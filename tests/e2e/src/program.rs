@@ -19,7 +19,8 @@ pub fn root() -> PathBuf {
 }
 
 /// The program. Built by the first who asks.
-fn binary() -> &'static Path {
+#[must_use]
+pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| std::env::var_os("HOLDFAST_BINARY").map_or_else(built, PathBuf::from))
 }

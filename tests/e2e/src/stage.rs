@@ -1,18 +1,18 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
 
 use holdfast_memory::Reactions;
-use holdfast_testbed::{AuditEvent, Cluster, LocalStack, Mark, RequestLog, kubectl};
+use holdfast_testbed::{AuditEvent, Cluster, LocalStack, Mark, Request, RequestLog, kubectl};
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, sync::Mutex, task::JoinHandle};
 
 use crate::{
     api::{Api, path, path_of},
-    others,
+    others::{self, CREDENTIALS, Kind, LOCATIONS},
     program::{Output, Running, root, send_signal},
     store::Store,
     witness::Witness,
@@ -25,12 +25,15 @@ pub const STATE: &str = "holdfast-system";
 const POLICY: &str = "policies/managed-velero";
 /// How the names of the policy's buckets begin.
 const PREFIX: &str = "managed-velero-backups-";
+/// The cluster's name in the sandbox file.
+const CLUSTER: &str = "demo-x7k2p";
 /// Longer than anything here takes, on a machine that does other things too.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// All tests of a process run on this: servers' connections and tasks outlive the test that began them.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 static STAGE: Mutex<Option<Stage>> = Mutex::const_new(None);
+static STAGE_WITHOUT_VELERO: Mutex<Option<Stage>> = Mutex::const_new(None);
 
 /// Runs `test` on the stage that the tests of this process share, alone on it.
 ///
@@ -39,10 +42,25 @@ static STAGE: Mutex<Option<Stage>> = Mutex::const_new(None);
 /// # Panics
 /// If the stage can't be started, or the test fails.
 pub fn on_stage(test: impl AsyncFnOnce(&Stage)) {
+    on(&STAGE, &[CREDENTIALS, LOCATIONS], test);
+}
+
+/// As [`on_stage`], on a stage where nobody stands in for Velero: its locations become available only if Velero
+/// itself runs there and says so.
+///
+/// # Panics
+/// If the stage can't be started, or the test fails.
+pub fn on_stage_without_velero(test: impl AsyncFnOnce(&Stage)) {
+    on(&STAGE_WITHOUT_VELERO, &[CREDENTIALS], test);
+}
+
+fn on(stage: &'static Mutex<Option<Stage>>, stood_in_for: &'static [Kind], test: impl AsyncFnOnce(&Stage)) {
     RUNTIME.block_on(async {
-        let mut shared = STAGE.lock().await;
+        let mut shared = stage.lock().await;
         if shared.is_none() {
-            *shared = Some(Stage::start().await);
+            let (cluster, local_stack) = tokio::join!(Cluster::start_full(), LocalStack::start());
+            let local_stack = Arc::new(local_stack.unwrap());
+            *shared = Some(Stage::start(CLUSTER, cluster.unwrap(), local_stack, stood_in_for).await);
         }
         let stage = shared.as_ref().expect("it was just started");
         stage.s3.heal();
@@ -58,11 +76,25 @@ pub fn on_stage(test: impl AsyncFnOnce(&Stage)) {
 /// # Panics
 /// If it doesn't within a minute.
 pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    until_within(PATIENCE, what, condition).await;
+}
+
+/// As [`until`], for what takes its time.
+///
+/// # Panics
+/// If it doesn't hold within `patience`.
+pub async fn until_within(patience: Duration, what: &str, condition: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + patience;
     while !condition().await {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Whether Velero's plugin sent it: it comes to the store over the same proxy.
+fn is_velero(request: &Request) -> bool {
+    let agent = request.headers.get("user-agent");
+    agent.is_some_and(|agent| agent.starts_with("aws-sdk-go"))
 }
 
 /// An OpenShift cluster on AWS, as far as managed-velero looks at one, and the account that it lies in.
@@ -75,7 +107,8 @@ pub struct Stage {
     /// The cluster.
     pub cluster: Cluster,
     others: JoinHandle<()>,
-    local_stack: LocalStack,
+    local_stack: Arc<LocalStack>,
+    name: String,
     home: tempfile::TempDir,
 }
 
@@ -86,11 +119,23 @@ impl Drop for Stage {
 }
 
 impl Stage {
-    /// Starts the servers, and makes what managed-velero's `sandbox.yaml` starts with: OpenShift's types and objects,
-    /// and the buckets of others. What that file's reactions say is done from here on.
-    async fn start() -> Self {
-        let (cluster, local_stack) = tokio::join!(Cluster::start_full(), LocalStack::start());
-        let (cluster, local_stack) = (cluster.unwrap(), local_stack.unwrap());
+    /// A second cluster in the same account, with a name of its own, and without Velero.
+    ///
+    /// # Panics
+    /// If it can't be started.
+    pub async fn beside(&self, name: &str) -> Self {
+        let cluster = Cluster::start_full().await.unwrap();
+        Self::start(name, cluster, Arc::clone(&self.local_stack), &[CREDENTIALS]).await
+    }
+
+    /// Sets up the servers: makes what managed-velero's `sandbox.yaml` starts with: OpenShift's types and objects,
+    /// and the buckets of others. What that file's reactions say about these kinds is done from here on.
+    async fn start(
+        name: &str,
+        cluster: Cluster,
+        local_stack: Arc<LocalStack>,
+        stood_in_for: &'static [Kind],
+    ) -> Self {
         let s3 = RequestLog::start(local_stack.store()).await.unwrap();
         let file = std::fs::read_to_string(root().join(POLICY).join("sandbox.yaml")).unwrap();
         let sandbox: Value = serde_saphyr::from_str(&file).expect("the sandbox file is YAML");
@@ -99,27 +144,35 @@ impl Stage {
             others: tokio::spawn(others::act(
                 Api::new(&cluster, "others"),
                 Reactions::parse(&file).expect("the reactions can be read"),
+                stood_in_for,
             )),
             s3,
             cluster,
             local_stack,
+            name: name.to_owned(),
             home: tempfile::tempdir().unwrap(),
         };
         for object in sandbox["objects"].as_array().expect("objects") {
             stage.make(object).await;
         }
         let endpoints = json!([{ "name": "s3", "url": stage.s3.store().endpoint }]);
-        let endpoints =
-            json!({ "status": { "platformStatus": { "aws": { "serviceEndpoints": endpoints } } } });
+        let status = json!({
+            "infrastructureName": name,
+            "platformStatus": { "aws": { "serviceEndpoints": endpoints } },
+        });
         stage
             .api
             .patch(
                 &path("config.openshift.io/v1", "Infrastructure", "", "cluster"),
-                &endpoints,
+                &json!({ "status": status }),
             )
             .await;
+        let buckets = stage.store().buckets().await;
         for (name, described) in sandbox["buckets"].as_object().expect("buckets") {
-            stage.store().create(name, described).await;
+            // Another stage of the same account has made them already.
+            if !buckets.contains(name) {
+                stage.store().create(name, described).await;
+            }
         }
         stage
     }
@@ -160,18 +213,24 @@ impl Stage {
         self.home.path().to_owned()
     }
 
-    /// Starts the program as an administrator from a terminal's environment would, and with these variables on top.
+    /// What an administrator's terminal has in its environment, so that the program reaches both servers.
     #[must_use]
-    pub fn begin(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
+    pub fn environment(&self) -> BTreeMap<&'static str, String> {
         let store = self.local_stack.store();
-        let mut all = BTreeMap::from([
+        BTreeMap::from([
             ("HOME", self.home.path().display().to_string()),
             ("KUBECONFIG", self.cluster.kubeconfig().display().to_string()),
             ("AWS_ACCESS_KEY_ID", store.access_key.clone()),
             ("AWS_SECRET_ACCESS_KEY", store.secret_key.clone()),
             // Not through the proxy: it is another service.
             ("AWS_ENDPOINT_URL_STS", store.endpoint.clone()),
-        ]);
+        ])
+    }
+
+    /// Starts the program as an administrator from a terminal's environment would, and with these variables on top.
+    #[must_use]
+    pub fn begin(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Running {
+        let mut all: BTreeMap<&str, String> = self.environment();
         all.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let all: Vec<_> = all.into_iter().collect();
         Running::start(arguments, &all)
@@ -229,9 +288,11 @@ impl Stage {
     pub async fn since(&self, mark: Mark) -> Witness {
         let events = self.cluster.since(mark).await.unwrap();
         let ours = |event: &AuditEvent| event.user_agent.starts_with("holdfast/");
+        let mut s3 = self.s3.requests();
+        s3.retain(|request| !is_velero(request));
         Witness {
             kubernetes: events.into_iter().filter(ours).collect(),
-            s3: self.s3.requests(),
+            s3,
         }
     }
 
@@ -302,7 +363,7 @@ impl Stage {
             let tags = self.store().tags(&bucket).await;
             if tags
                 .get("velero.io/infrastructureName")
-                .is_none_or(|cluster| cluster == "demo-x7k2p")
+                .is_none_or(|cluster| *cluster == self.name)
             {
                 ours.push(bucket);
             }

@@ -102,13 +102,21 @@ impl Store<'_> {
         self.write(name, "tagging", &tagging(&tags.collect())).await;
     }
 
+    /// The keys of what lies in a bucket, the first thousand of them.
+    ///
+    /// # Panics
+    /// If they can't be listed.
+    pub async fn keys(&self, name: &str) -> Vec<String> {
+        let objects = self.0.done("GET", &format!("/{name}"), "").await.unwrap();
+        texts(&objects, "Key")
+    }
+
     /// Deletes a bucket with all that it holds.
     ///
     /// # Panics
     /// If it is refused.
     pub async fn delete(&self, name: &str) {
-        let objects = self.0.done("GET", &format!("/{name}"), "").await.unwrap();
-        for key in texts(&objects, "Key") {
+        for key in self.keys(name).await {
             self.0
                 .done("DELETE", &format!("/{name}/{key}"), "")
                 .await
