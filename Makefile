@@ -15,7 +15,7 @@ endif
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the release binary, target/release/holdfast
@@ -29,6 +29,7 @@ fmt: ## Format the code
 lint: $(CARGO_DENY) ## Check format, lints, docs, licences and dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --package holdfast-e2e --test velero -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	$(CARGO_DENY) --workspace check bans licenses sources
 
@@ -39,6 +40,13 @@ setup: ## Install the servers that the tests run against, once
 .PHONY: test
 test: setup ## Run all tests, against real servers too
 	cargo test --workspace --no-fail-fast
+
+# `make test` leaves these out by construction (`test = false` in tests/e2e/Cargo.toml): they take long, and Velero
+# and its plugin have to be built first.
+.PHONY: test-velero
+test-velero: ## Back up and restore with the real Velero, about 25 minutes
+	@tests/testbed/setup --with-velero
+	cargo test --package holdfast-e2e --test velero
 
 .PHONY: docs
 docs: ## Make the API documentation, and the schema of policies that editors use
