@@ -9,18 +9,19 @@ use futures::stream::select_all;
 use holdfast_contract::{
     Action, Difference, Facet, Holder, Provider, ProviderError, ProviderName, Served, Value, Wanted,
 };
-use holdfast_policy::{FactSource, Mode, Name, Parameters, ValidPolicy};
+use holdfast_policy::{FactSource, Mode, Parameters, ValidPolicy};
 use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::apply::{Stop, apply};
 use crate::cycle::{Engine, EngineError, Pass, Session};
 use crate::lease::Lease;
-use crate::ledger::LedgerError;
 use crate::phase::{Event, IllegalTransition, Phase};
 use crate::plan::refusal;
 use crate::report::{Applied, Report};
 use crate::step::{Accepted, HoldState, Mint, Outcome, Plan, PlannedResource, Step, StepVerb};
+
+mod remember;
 
 /// How often a write that failed for the moment is tried in one run, beside the provider's own retries.
 const ATTEMPTS: u32 = 4;
@@ -167,6 +168,7 @@ impl<'r> Run<'r> {
     async fn converge(&mut self, session: &mut Session<'_>, first: Pass) -> Result<Report, EngineError> {
         let mut pass = first;
         loop {
+            self.remember_leaving(session, &pass.plan);
             let news = Self::remember(session, &pass.plan);
             if Self::remember_holds(session, &pass.plan) {
                 session.save_ledger().await?;
@@ -350,6 +352,7 @@ impl<'r> Run<'r> {
                 }
                 if verb == StepVerb::Create {
                     session.ledger.remember_created(&address, &key.to_string());
+                    session.ledger.remember_made(&address, key, written.uid.clone());
                     session.ledger.forget_replaced(&address);
                 }
                 if let Some((facet, declared)) = set_by(planned, facet.as_ref())
@@ -454,68 +457,6 @@ impl<'r> Run<'r> {
             }
         }
     }
-
-    /// Notes what has converged: that it did, and the name of what has a generated one, which the field that records
-    /// it may be the only one to know. Whether anything has for the first time.
-    fn remember(session: &mut Session<'_>, plan: &Plan) -> bool {
-        let mut news = false;
-        for resource in &plan.resources {
-            let Some(key) = &resource.key else { continue };
-            if resource.phase != Phase::Converged || !resource.blocked.is_empty() {
-                continue;
-            }
-            news |= !session.ledger.provisioned(&resource.address);
-            session.ledger.remember_provisioned(&resource.address);
-            session.ledger.forget_replaced(&resource.address);
-            let rule = session.policy.rules.get(&resource.address.rule);
-            let generated = rule.is_some_and(|rule| {
-                rule.variants
-                    .iter()
-                    .any(|variant| matches!(variant.name, Some(Name::Generate { .. })))
-            });
-            if generated {
-                session.ledger.remember_name(&resource.address, &key.name);
-            }
-        }
-        session.phases = plan
-            .resources
-            .iter()
-            .map(|resource| (resource.address.clone(), resource.phase))
-            .collect();
-        news
-    }
-}
-
-impl Run<'_> {
-    /// Notes since when holds hold something up, and forgets those that are over. Whether that is news to be stored:
-    /// the time runs also while nobody applies.
-    fn remember_holds(session: &mut Session<'_>, plan: &Plan) -> bool {
-        let mut news = false;
-        for resource in &plan.resources {
-            let rule = session.policy.rules.get(&resource.address.rule);
-            let former = rule.map(|rule| rule.formerly.as_slice()).unwrap_or_default();
-            let former = former.iter().map(|key| Address {
-                rule: key.clone(),
-                ..resource.address.clone()
-            });
-            let names: Vec<Address> = std::iter::once(resource.address.clone()).chain(former).collect();
-            let known = names.iter().any(|name| session.ledger.held_since(name).is_some());
-            match (&resource.hold, resource.phase) {
-                (Some(held), _) if held.state != HoldState::Free => {
-                    session.ledger.remember_held(&resource.address, held.since);
-                    news |= !known;
-                }
-                (Some(_), _) | (None, Phase::Converged) => {
-                    for name in &names {
-                        session.ledger.forget_held(name);
-                    }
-                    news |= known;
-                }
-                (None, _) => {}
-            }
-        }
-        news
-    }
 }
 
 type Pushed = Vec<(Wanted, Result<holdfast_contract::Observation, ProviderError>)>;
@@ -615,35 +556,6 @@ fn name(mint: &Mint) -> String {
 }
 
 impl Session<'_> {
-    /// Stores the ledger; false: somebody else changed it, it was read again, and the pass must be made anew.
-    async fn save_ledger(&mut self) -> Result<bool, EngineError> {
-        match self
-            .ledger
-            .save(self.engine.state.as_ref(), &self.policy.id)
-            .await
-        {
-            Ok(()) => Ok(true),
-            Err(LedgerError::Store(ProviderError::Conflict { .. })) => {
-                self.ledger =
-                    crate::ledger::Ledger::load(self.engine.state.as_ref(), &self.policy.id).await?;
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Whether the ledger holds all that it would hold after an apply of `plan`, which has nothing to do.
-    fn knows(&self, plan: &Plan) -> bool {
-        let converged = plan
-            .resources
-            .iter()
-            .filter(|resource| resource.phase == Phase::Converged);
-        self.ledger.exists()
-            && converged
-                .into_iter()
-                .all(|resource| self.ledger.provisioned(&resource.address))
-    }
-
     /// Whether nobody but the ledger remembers who set a facet: servers that take dry runs keep field managers.
     fn is_unversioned(&self, key: &holdfast_contract::ResourceKey, facet: &Facet) -> bool {
         let kind = self.providers.registry().kind(&key.kind);

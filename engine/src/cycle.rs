@@ -8,15 +8,15 @@ use holdfast_contract::{
     ApiType, Facet, PolicyId, ProviderName, Registry, ResourceKey, Served, StateStore, Wanted,
 };
 use holdfast_expression::{Context, Value};
-use holdfast_policy::{Hold, Parameters, Rule, ValidPolicy, to_expression};
+use holdfast_policy::{Parameters, Rule, ValidPolicy, to_expression};
 use time::OffsetDateTime;
 
 use crate::address::Address;
 use crate::checks::{self, CheckResult};
 use crate::diff::{self, Comparisons};
-use crate::evaluate::{Evaluator, NoAnswer};
+use crate::evaluate::Evaluator;
 use crate::facts::{self, Facts};
-use crate::graph::{self, ResourceGraph, State};
+use crate::graph::{self, ResourceGraph};
 use crate::ledger::{Ledger, LedgerError};
 use crate::objects;
 use crate::observe::{Snapshot, observe};
@@ -24,8 +24,13 @@ use crate::phase::{IllegalTransition, Phase};
 use crate::plan;
 use crate::preview;
 use crate::providers::{ProviderSettings, Providers};
+use crate::removal::{self, Leaving};
 use crate::report::{self, Report, Unmet};
 use crate::step::{Accepted, Plan, StepVerb};
+
+mod waits;
+
+use waits::open_fact;
 
 /// Reads never take more rounds than this: each must find something new to read.
 const MAX_ROUNDS: usize = 64;
@@ -212,7 +217,8 @@ impl<'p> Session<'p> {
         let manager = manager(&self.policy.id);
         let mut comparisons = diff::diff(&graph, &self.snapshot, &manager);
         preview::preview(&mut comparisons, &graph, self.providers.open()).await;
-        self.judge(&graph, &comparisons, &manager, &mark, evaluator)
+        let leaving = self.leaving(&graph, &facts, evaluator);
+        self.judge(&graph, &comparisons, &leaving, &manager, &mark, evaluator)
     }
 
     fn graph_input<'a>(
@@ -250,12 +256,15 @@ impl<'p> Session<'p> {
                         (address.clone(), provider.clone(), search.query.clone())
                     })
                     .collect();
-                (
-                    types(&graph),
-                    graph.providers.clone(),
-                    searches,
-                    graph.wanted(&input),
-                )
+                let mut settings = graph.providers.clone();
+                let mut wanted = graph.wanted(&input);
+                for leaving in self.leaving(&graph, facts, evaluator) {
+                    if let Ok(own) = &leaving.settings {
+                        settings.push(own.clone());
+                        wanted.push(leaving.wanted());
+                    }
+                }
+                (types(&graph), settings, searches, wanted)
             };
             let apis: Vec<ApiType> = apis
                 .into_iter()
@@ -292,6 +301,17 @@ impl<'p> Session<'p> {
                 return;
             }
         }
+    }
+
+    /// What has left the policy.
+    fn leaving(
+        &self,
+        graph: &ResourceGraph<'_>,
+        facts: &Facts,
+        evaluator: Evaluator<'_>,
+    ) -> Vec<Leaving<'p>> {
+        let registry = self.providers.registry();
+        removal::leaving(self.policy, registry, graph, facts, &self.ledger, evaluator)
     }
 
     /// Asks the cluster about types; whether it answered.
@@ -365,6 +385,8 @@ impl<'p> Session<'p> {
             mints: Vec::new(),
             excess: None,
             hash: String::new(),
+            removable: BTreeMap::new(),
+            forgotten: Vec::new(),
         };
         let mut report = report::build(&self.policy.id, Vec::new(), &plan, Vec::new());
         report.unmet = unmet;
@@ -383,6 +405,7 @@ impl<'p> Session<'p> {
         &self,
         graph: &ResourceGraph<'_>,
         comparisons: &Comparisons,
+        leaving: &[Leaving<'_>],
         manager: &str,
         mark: &str,
         evaluator: Evaluator<'_>,
@@ -390,6 +413,8 @@ impl<'p> Session<'p> {
         let blocked = self.blocked();
         let plan = plan::build(&plan::Input {
             policy: &self.policy.id,
+            mode: self.policy.mode,
+            leaving,
             graph,
             snapshot: &self.snapshot,
             comparisons,
@@ -422,14 +447,17 @@ impl<'p> Session<'p> {
             .iter()
             .filter(|resource| resource.phase == Phase::Settling)
             .filter_map(|resource| {
-                let facets = graph.get(&resource.address)?.wanted.clone();
+                let Some(own) = graph.get(&resource.address) else {
+                    let leaving = leaving.iter().find(|leaving| leaving.address == resource.address);
+                    return leaving.map(Leaving::wanted);
+                };
                 Some(Wanted {
-                    key: graph.get(&resource.address)?.key.clone()?,
-                    facets,
+                    key: own.key.clone()?,
+                    facets: own.wanted.clone(),
                 })
             })
             .collect();
-        let holds = self.holds(graph, &plan);
+        let holds = self.holds(graph, leaving, &plan);
         if holds.held {
             open_facts.extend(holds.facts.iter().cloned());
             unready.extend(holds.looked_at);
@@ -453,35 +481,6 @@ impl<'p> Session<'p> {
             hold_facts: holds.facts,
             stale_types,
         })
-    }
-
-    /// What the holds that were asked in `plan` were decided by.
-    fn holds(&self, graph: &ResourceGraph<'_>, plan: &Plan) -> Holds {
-        let mut holds = Holds::default();
-        for planned in &plan.resources {
-            let Some(asked) = &planned.hold else { continue };
-            holds.held |= asked.waits();
-            let Some(resource) = graph.get(&planned.address) else {
-                continue;
-            };
-            let hold = resource.variant.and_then(|variant| variant.hold.as_ref());
-            let references = hold.map(Hold::references).unwrap_or_default();
-            holds.facts.extend(self.policy.facts_behind(&references));
-            let looked_at = graph.resources.iter().filter(|other| {
-                references.iter().any(|reference| match reference.root.as_str() {
-                    "self" => other.address == planned.address,
-                    "rules" => reference.name() == Some(other.address.rule.as_str()),
-                    _ => false,
-                })
-            });
-            holds.looked_at.extend(looked_at.filter_map(|other| {
-                Some(Wanted {
-                    key: other.key.clone()?,
-                    facets: other.wanted.clone(),
-                })
-            }));
-        }
-        holds
     }
 
     /// Why nothing at all may be written, if so.
@@ -524,15 +523,6 @@ impl<'p> Session<'p> {
     }
 }
 
-/// What the holds of a pass were decided by.
-#[derive(Default)]
-struct Holds {
-    /// Whether one holds something up.
-    held: bool,
-    facts: BTreeSet<String>,
-    looked_at: Vec<Wanted>,
-}
-
 /// The providers of a policy, of which the cluster's is open: facts, credentials and the ledger lie there.
 pub(crate) async fn open_cluster(engine: &Engine, policy: &ValidPolicy) -> Providers {
     let mut providers = Providers::new(engine.registry.clone(), &policy.id.namespace);
@@ -544,17 +534,6 @@ pub(crate) async fn open_cluster(engine: &Engine, policy: &ValidPolicy) -> Provi
     };
     providers.require(&cluster).await;
     providers
-}
-
-/// The fact that a resource waits for, if it waits for one.
-fn open_fact(state: &State) -> Option<String> {
-    let State::Open(NoAnswer::Missing { path, .. }) = state else {
-        return None;
-    };
-    let mut parts = path.split(['.', '[', '?']).filter(|part| !part.is_empty());
-    (parts.next() == Some("facts"))
-        .then(|| parts.next().map(str::to_owned))
-        .flatten()
 }
 
 fn types(graph: &ResourceGraph<'_>) -> BTreeSet<ApiType> {

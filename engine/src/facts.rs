@@ -30,6 +30,8 @@ pub struct Facts {
     pub unmet: Vec<(String, Place)>,
     /// The objects behind the facts, so that the same object is not read twice.
     pub keys: BTreeMap<String, ResourceKey>,
+    /// The lists of a type that isn't served: they look empty, and prove nothing about what was in them.
+    pub unserved: BTreeSet<String>,
 }
 
 impl Facts {
@@ -143,6 +145,9 @@ async fn round(
     for (fact, read) in reads {
         match read {
             Read::Value(value) => {
+                if matches!(value, Value::List(_)) {
+                    facts.unserved.insert(fact.name.clone());
+                }
                 facts.values.insert(fact.name.clone(), value);
             }
             Read::Nothing => absent(facts, fact),
@@ -156,6 +161,7 @@ async fn round(
                     facts.values.insert(fact.name.clone(), Value::list(items));
                 }
                 Some(Err(ProviderError::NotServed { .. })) => {
+                    facts.unserved.insert(fact.name.clone());
                     facts
                         .values
                         .insert(fact.name.clone(), Value::list(Vec::<Value>::new()));

@@ -143,6 +143,12 @@ impl Resource<'_> {
         naming::known_as(&self.address, self.rule).find_map(|address| ledger.held_since(&address))
     }
 
+    /// Whether this policy made this very incarnation, under this or a former key of its rule.
+    #[must_use]
+    pub fn was_made(&self, ledger: &Ledger, key: &ResourceKey, uid: Option<&str>) -> bool {
+        naming::known_as(&self.address, self.rule).any(|address| ledger.made(&address, key, uid))
+    }
+
     /// Whether this policy has deleted it to make it anew, and hasn't yet.
     #[must_use]
     pub fn is_replaced(&self, ledger: &Ledger) -> bool {
@@ -331,4 +337,17 @@ impl ResourceGraph<'_> {
 pub fn is_unserved(resource: &Resource<'_>, served: &BTreeMap<ApiType, Served>) -> bool {
     let api = resource.key.as_ref().and_then(|key| key.api.as_ref());
     api.is_some_and(|api| served.get(api) == Some(&Served::No))
+}
+
+/// Whether two keys mean the same thing: its version is not part of what an object is, and a region says no more than
+/// where a bucket lies.
+#[must_use]
+pub fn is_same(a: &ResourceKey, b: &ResourceKey) -> bool {
+    let group = |key: &ResourceKey| {
+        key.api
+            .as_ref()
+            .map(|api| (api.group().to_owned(), api.kind.clone()))
+    };
+    (&a.provider, &a.kind, group(a), &a.namespace, &a.name)
+        == (&b.provider, &b.kind, group(b), &b.namespace, &b.name)
 }

@@ -11,6 +11,11 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::address::Address;
 
+mod removable;
+
+use removable::Made;
+pub use removable::Removable;
+
 /// The entry of the stored map that holds the document.
 const ENTRY: &str = "ledger.json";
 /// The form of the document that this version writes.
@@ -42,6 +47,12 @@ struct Document {
     /// What this policy is about to delete, or has deleted, to make it anew; the addresses.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     replaced: BTreeSet<String>,
+    /// The incarnations that this policy made, by address.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    made: BTreeMap<String, Made>,
+    /// What is to be deleted when it leaves the policy, by address.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    removable: BTreeMap<String, Removable>,
 }
 
 /// Why a ledger can't be used.

@@ -44,6 +44,7 @@ pub mod phase;
 pub mod plan;
 pub mod preview;
 pub mod providers;
+pub mod removal;
 pub mod report;
 pub mod scope;
 pub mod step;

@@ -12,6 +12,7 @@ use crate::graph::{Naming, Resource, ResourceGraph, State};
 use crate::ledger::Ledger;
 use crate::observe::Snapshot;
 use crate::phase::{Event, IllegalTransition, Phase};
+use crate::removal::Leaving;
 use crate::step::{Accepted, Held, Mint, Plan, PlannedResource, Step, StepVerb};
 
 mod deletion;
@@ -21,6 +22,7 @@ mod judge;
 mod limits;
 mod needs;
 mod present;
+mod removal;
 
 use judge::Judge;
 
@@ -31,6 +33,10 @@ pub(crate) use guards::refusal;
 pub struct Input<'a> {
     /// Which policy.
     pub policy: &'a PolicyId,
+    /// Whether the policy writes.
+    pub mode: Mode,
+    /// What has left the policy, each before those that it needs.
+    pub leaving: &'a [Leaving<'a>],
     /// The resources, in order.
     pub graph: &'a ResourceGraph<'a>,
     /// What was read.
@@ -74,6 +80,8 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
         mints: Vec::new(),
         excess: None,
         hash: String::new(),
+        removable: BTreeMap::new(),
+        forgotten: Vec::new(),
     };
     let mut phases: BTreeMap<Address, Phase> = BTreeMap::new();
     let mut held: BTreeSet<Address> = BTreeSet::new();
@@ -107,6 +115,7 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
         if found.hold.as_ref().is_some_and(Held::waits) {
             held.insert(resource.address.clone());
         }
+        removal::remember(input, resource, &mut plan);
         plan.resources.push(PlannedResource {
             address: resource.address.clone(),
             what: resource.what.clone(),
@@ -120,6 +129,7 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
             hold: found.hold,
         });
     }
+    removal::plan(input, &mut plan)?;
     plan.hash = limits::hash(input, &plan);
     limits::enforce(input, &mut plan)?;
     Ok(plan)

@@ -33,6 +33,18 @@ impl ProviderSettings {
     pub fn region(&self) -> Option<&str> {
         self.settings.get("region").and_then(Value::as_str)
     }
+
+    /// What its settings are, but for the region, in which only what has none yet is looked for.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let settings: BTreeMap<&String, &Value> = self
+            .settings
+            .iter()
+            .filter(|(name, _)| *name != "region")
+            .collect();
+        let digest = Sha256::digest(format!("{} {settings:?}", self.provider_type).as_bytes());
+        crate::digest::hex(&digest, 8)
+    }
 }
 
 /// Which provider `reference` means, for something that providers of `provider_type` serve.
@@ -73,6 +85,25 @@ pub fn settings(
             settings: BTreeMap::new(),
             credentials: None,
         }),
+    }
+}
+
+/// The provider `name` as the policy has it now, for something that providers of `provider_type` serve; none if it has no
+/// such.
+pub fn named(
+    policy: &ValidPolicy,
+    name: &ProviderName,
+    provider_type: &str,
+    evaluator: Evaluator<'_>,
+    roots: &Roots,
+) -> Result<Option<ProviderSettings>, NoAnswer> {
+    match policy.providers.get(name) {
+        Some(declaration) if declaration.provider_type == provider_type => {
+            evaluated(declaration, evaluator, roots).map(Some)
+        }
+        None if name.as_str() == provider_type => settings(policy, None, provider_type, evaluator, roots)
+            .map(|settings| Some(settings).filter(|settings| settings.name == *name)),
+        Some(_) | None => Ok(None),
     }
 }
 

@@ -40,6 +40,9 @@ pub struct Report {
     pub resources: Vec<ResourceReport>,
     /// The results of all checks.
     pub checks: Vec<CheckResult>,
+    /// What a person should know beside the resources of the policy: of what has left it and stays.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The limit that holds everything up, and what approves this very plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub excess: Option<Excess>,
@@ -227,6 +230,11 @@ pub fn build(policy: &PolicyId, subject: Vec<String>, plan: &Plan, checks: Vec<C
             .collect(),
         resources: plan.resources.iter().map(resource).collect(),
         checks,
+        notes: plan
+            .forgotten
+            .iter()
+            .filter_map(|forgotten| forgotten.why.clone())
+            .collect(),
         excess: plan.excess.clone(),
         applied: None,
         summary,

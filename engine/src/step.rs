@@ -9,6 +9,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::address::Address;
+use crate::ledger::Removable;
 use crate::phase::Phase;
 
 /// All that would change, in graph order, and what stands in the way.
@@ -22,6 +23,19 @@ pub struct Plan {
     pub excess: Option<Excess>,
     /// By what a person approves this plan, whatever a limit says.
     pub hash: String,
+    /// What to remember of each resource for when it leaves the policy; none: nothing, whatever was remembered.
+    pub removable: BTreeMap<Address, Option<Removable>>,
+    /// What has left the policy and is to be forgotten.
+    pub forgotten: Vec<Forgotten>,
+}
+
+/// A resource that the ledger is to forget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Its address, as it was.
+    pub address: Address,
+    /// What a person should know about it, if anything.
+    pub why: Option<String>,
 }
 
 /// A limit that a plan exceeds.

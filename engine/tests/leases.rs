@@ -139,6 +139,8 @@ fn creation() -> Plan {
         mints: Vec::new(),
         excess: None,
         hash: String::new(),
+        removable: BTreeMap::new(),
+        forgotten: Vec::new(),
     }
 }
 

@@ -3,8 +3,8 @@
 use holdfast_contract::{Action, Guard, Observed, Write};
 use holdfast_policy::Allowance;
 
-use super::Found;
 use super::judge::Judge;
+use super::{Found, guards};
 use crate::phase::Event;
 use crate::step::{FacetChange, Step, StepVerb};
 
@@ -86,6 +86,9 @@ impl Judge<'_, '_> {
             let why = format!(
                 "{fields} can't be changed on what exists, and {why}: to replace it needs `allow: [Replace, Cascade]`"
             );
+            return Found::new(Event::Refused, why);
+        }
+        if let Some(why) = guards::dangerous_creation(self.resource) {
             return Found::new(Event::Refused, why);
         }
         let mut waits = self.unmet_needs(&self.resource.needs);

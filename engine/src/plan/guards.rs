@@ -6,7 +6,7 @@ use holdfast_contract::{
 use holdfast_policy::{OnVanish, Verb};
 
 use super::Input;
-use crate::graph::Resource;
+use crate::graph::{Resource, is_same};
 use crate::objects;
 
 /// Why a policy may not have this at all, if so: what it stands on itself.
@@ -14,7 +14,11 @@ pub(super) fn own_ground(input: &Input<'_>, resource: &Resource<'_>) -> Option<S
     if resource.verb() == Verb::Observe {
         return None;
     }
-    let key = resource.key.as_ref()?;
+    own_ground_of(input, resource.key.as_ref()?)
+}
+
+/// Why a policy may not write `key`, if it stands on that itself.
+pub(super) fn own_ground_of(input: &Input<'_>, key: &ResourceKey) -> Option<String> {
     let api = key.api.as_ref()?;
     let here = key.namespace.as_deref() == Some(input.policy.namespace.as_str());
     let what = match (api.group(), api.kind.as_str()) {
@@ -50,16 +54,6 @@ pub(super) fn shared(input: &Input<'_>, resource: &Resource<'_>) -> Option<Strin
             others.join(", ")
         )
     })
-}
-
-fn is_same(a: &ResourceKey, b: &ResourceKey) -> bool {
-    let group = |key: &ResourceKey| {
-        key.api
-            .as_ref()
-            .map(|api| (api.group().to_owned(), api.kind.clone()))
-    };
-    (&a.provider, &a.kind, group(a), &a.namespace, &a.name)
-        == (&b.provider, &b.kind, group(b), &b.namespace, &b.name)
 }
 
 /// Why an existing resource isn't ours to write, if so.

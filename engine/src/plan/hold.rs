@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use holdfast_contract::Observed;
-use holdfast_policy::to_expression;
-use time::PrimitiveDateTime;
+use holdfast_policy::{Hold, to_expression};
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::judge::Judge;
+use crate::evaluate::Evaluator;
+use crate::scope::Roots;
 use crate::step::{Held, HoldState};
 
 impl Judge<'_, '_> {
@@ -19,43 +21,53 @@ impl Judge<'_, '_> {
         let kind = self.resource.kind.as_ref()?;
         let own = to_expression(&kind.document(observed));
         let roots = self.resource.roots.with("self", own);
-        let evaluator = self.input.evaluator;
-        let why = match evaluator.condition(&hold.condition, &roots) {
-            Ok(false) => None,
-            Ok(true) => Some(match &hold.message {
-                Some(message) => evaluator
-                    .text(message, &roots)
-                    .unwrap_or_else(|_| message.source.clone()),
-                None => format!("`{}` holds", hold.condition.program.source()),
-            }),
-            Err(no) => Some(format!(
-                "whether it may go ahead can't be told: {}",
-                no.sentence()
-            )),
-        };
-        let now = evaluator.context.now;
         let since = self.resource.held_since(self.input.ledger);
-        // A clock that was wrong once must not hold anything up for longer.
-        let since = since.unwrap_or(now).min(now);
-        let at_most = time::Duration::try_from(hold.at_most).unwrap_or(time::Duration::MAX);
-        let until = since
-            .checked_add(at_most)
-            .unwrap_or(PrimitiveDateTime::MAX.assume_utc());
-        let left = until.unix_timestamp().saturating_sub(now.unix_timestamp());
-        let left = Duration::from_secs(u64::try_from(left).unwrap_or(0));
-        let state = match &why {
-            None => HoldState::Free,
-            Some(_) if left.is_zero() => HoldState::Overdue,
-            Some(_) => HoldState::Waits,
-        };
-        Some(Held {
-            disrupts,
-            state,
-            why: why.unwrap_or_default(),
-            since,
-            until,
-            left,
-            place: hold.place.clone(),
-        })
+        Some(ask(self.input.evaluator, hold, since, &roots, disrupts))
+    }
+}
+
+/// What `hold` says of a step that `disrupts` something, and that it holds up `since` then.
+pub(super) fn ask(
+    evaluator: Evaluator<'_>,
+    hold: &Hold,
+    since: Option<OffsetDateTime>,
+    roots: &Roots,
+    disrupts: String,
+) -> Held {
+    let why = match evaluator.condition(&hold.condition, roots) {
+        Ok(false) => None,
+        Ok(true) => Some(match &hold.message {
+            Some(message) => evaluator
+                .text(message, roots)
+                .unwrap_or_else(|_| message.source.clone()),
+            None => format!("`{}` holds", hold.condition.program.source()),
+        }),
+        Err(no) => Some(format!(
+            "whether it may go ahead can't be told: {}",
+            no.sentence()
+        )),
+    };
+    let now = evaluator.context.now;
+    // A clock that was wrong once must not hold anything up for longer.
+    let since = since.unwrap_or(now).min(now);
+    let at_most = time::Duration::try_from(hold.at_most).unwrap_or(time::Duration::MAX);
+    let until = since
+        .checked_add(at_most)
+        .unwrap_or(PrimitiveDateTime::MAX.assume_utc());
+    let left = until.unix_timestamp().saturating_sub(now.unix_timestamp());
+    let left = Duration::from_secs(u64::try_from(left).unwrap_or(0));
+    let state = match &why {
+        None => HoldState::Free,
+        Some(_) if left.is_zero() => HoldState::Overdue,
+        Some(_) => HoldState::Waits,
+    };
+    Held {
+        disrupts,
+        state,
+        why: why.unwrap_or_default(),
+        since,
+        until,
+        left,
+        place: hold.place.clone(),
     }
 }

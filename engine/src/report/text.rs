@@ -1,15 +1,18 @@
 //! Reports as people read them.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use holdfast_contract::{Change, Value};
 use holdfast_policy::Place;
 
-use super::{ChangeReport, FacetReport, HoldReport, Report, ResourceReport};
+use super::{ChangeReport, FacetReport, Report, ResourceReport};
 use crate::checks::Verdict;
 use crate::phase::Phase;
-use crate::step::{Excess, HoldState, StepVerb};
+use crate::step::StepVerb;
+
+mod held;
+
+use held::{excess_text, hold_text};
 
 /// A new object with more fields than this that stands word for word in a file is told by the file's name. JSON lists
 /// all.
@@ -103,6 +106,9 @@ pub fn plan_text(report: &Report, options: TextOptions) -> String {
         let is_unique = titles.iter().filter(|other| short_name(other) == short).count() == 1;
         let title = if is_unique { short } else { title.clone() };
         resource_text(&mut out, resource, &title, options);
+    }
+    for note in &report.notes {
+        let _ = writeln!(out, "\n  note: {note}");
     }
     checks_text(&mut out, report, options);
     excess_text(&mut out, report, options);
@@ -284,38 +290,6 @@ fn resource_text(out: &mut String, resource: &ResourceReport, title: &str, optio
     let single = resource.facets.len() == 1 && resource.facets.iter().all(|facet| facet.facet == "object");
     for facet in &resource.facets {
         facet_text(out, resource, facet, single, options);
-    }
-}
-
-/// What a hold means for the change that is shown.
-fn hold_text(hold: &HoldReport) -> String {
-    let HoldReport { why, left, place, .. } = hold;
-    let place = short(place);
-    match hold.state {
-        HoldState::Overdue => format!(
-            "goes ahead although {why} (hold, {place}): it has waited since {}, longer than `atMost`",
-            hold.since
-        ),
-        HoldState::Waits | HoldState::Free => format!(
-            "waits: {why} (hold, {place}); goes ahead when it ends, at the latest in {}",
-            span(*left)
-        ),
-    }
-}
-
-/// A duration as people say it, in its two largest units.
-fn span(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, minutes) => format!("{minutes} min"),
-        (0, hours, 0) => format!("{hours} h"),
-        (0, hours, minutes) => format!("{hours} h {minutes} min"),
-        (1, 0, _) => "1 day".to_owned(),
-        (days, 0, _) => format!("{days} days"),
-        (1, hours, _) => format!("1 day {hours} h"),
-        (days, hours, _) => format!("{days} days {hours} h"),
     }
 }
 
@@ -502,17 +476,6 @@ fn checks_text(out: &mut String, report: &Report, options: TextOptions) {
             options.paint(Style::Dim, &check.address),
             check.message,
             short(&check.place)
-        );
-    }
-}
-
-/// What lets a plan run that a limit holds up.
-fn excess_text(out: &mut String, report: &Report, options: TextOptions) {
-    if let Some(Excess { why, approve }) = &report.excess {
-        let held = options.paint(Style::Removed, "Held up by a limit:");
-        let _ = writeln!(
-            out,
-            "\n{held} {why}. Nothing is written until the policy says\n  approve: {approve}\nwhich lets exactly this plan run, or allows more under `limits`."
         );
     }
 }

@@ -16,6 +16,7 @@ mod holds;
 mod identity;
 mod limits;
 mod reads;
+mod removal;
 mod replacement;
 mod takeover;
 mod writes;

@@ -139,6 +139,8 @@ pub struct Preview {
 pub struct Written {
     /// The key under which it now stands, where the service made it more exact.
     pub key: Option<ResourceKey>,
+    /// The server's id of the incarnation that it made, where it has one.
+    pub uid: Option<String>,
     /// Fields that the service dropped in silence, where its answer shows that.
     pub unsupported: Vec<String>,
 }

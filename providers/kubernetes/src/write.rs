@@ -45,7 +45,10 @@ pub(crate) async fn write(server: &Server, write: &Write) -> Result<Written, Pro
                 )
                 .await?;
             if answer.code == StatusCode::CREATED {
-                return Ok(Written::default());
+                return Ok(Written {
+                    uid: read(&write.key, answer.body).ok().and_then(|made| made.uid),
+                    ..Written::default()
+                });
             }
             Err(ProviderError::Conflict {
                 key: write.key.clone(),

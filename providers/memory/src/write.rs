@@ -184,7 +184,9 @@ impl Call<'_> {
             content: 0,
         };
         state.insert(self.kind, resource);
+        let made = state.resources.get(&identity);
         Ok(Written {
+            uid: made.and_then(|made| made.observed(self.kind, &self.provider.name).uid),
             key: Some(key),
             unsupported: Vec::new(),
         })

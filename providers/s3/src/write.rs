@@ -86,6 +86,7 @@ pub(crate) async fn set(
     }
     Ok(Written {
         key: None,
+        uid: None,
         unsupported: dropped(client, key, row, desired, now.as_ref()).await,
     })
 }
@@ -270,6 +271,7 @@ impl Making<'_> {
         let mut key = self.key.clone();
         key.region = Some(self.client.region(Some(self.key)));
         Written {
+            uid: None,
             key: Some(key),
             unsupported: Vec::new(),
         }

@@ -1,0 +1,126 @@
+//! What a run writes into the ledger: what has converged, what is held up, and what is to go with its rule.
+
+use holdfast_contract::ProviderError;
+use holdfast_policy::{Name, Rule};
+
+use super::Run;
+use crate::address::Address;
+use crate::cycle::{EngineError, Session};
+use crate::ledger::LedgerError;
+use crate::phase::Phase;
+use crate::step::{HoldState, Plan};
+
+impl Run<'_> {
+    /// Notes what has converged: that it did, and the name of what has a generated one, which the field that records
+    /// it may be the only one to know. Whether anything has for the first time.
+    pub(super) fn remember(session: &mut Session<'_>, plan: &Plan) -> bool {
+        let mut news = false;
+        for resource in &plan.resources {
+            let Some(key) = &resource.key else { continue };
+            if resource.phase != Phase::Converged || !resource.blocked.is_empty() {
+                continue;
+            }
+            news |= !session.ledger.provisioned(&resource.address);
+            session.ledger.remember_provisioned(&resource.address);
+            session.ledger.forget_replaced(&resource.address);
+            let rule = session.policy.rules.get(&resource.address.rule);
+            let generated = rule.is_some_and(|rule| {
+                rule.variants
+                    .iter()
+                    .any(|variant| matches!(variant.name, Some(Name::Generate { .. })))
+            });
+            if generated {
+                session.ledger.remember_name(&resource.address, &key.name);
+            }
+        }
+        session.phases = plan
+            .resources
+            .iter()
+            .map(|resource| (resource.address.clone(), resource.phase))
+            .collect();
+        news
+    }
+
+    /// Notes what is to go when it leaves the policy, and forgets what has gone or is no longer this policy's.
+    pub(super) fn remember_leaving(&mut self, session: &mut Session<'_>, plan: &Plan) {
+        for (address, entry) in &plan.removable {
+            session.ledger.remember_removable(address, entry.clone());
+        }
+        for forgotten in &plan.forgotten {
+            session.ledger.forget(&forgotten.address);
+            self.warnings.extend(forgotten.why.clone());
+        }
+        let rules = &session.policy.rules;
+        session.ledger.forget_rules(|key| {
+            let former = |rule: &Rule| rule.formerly.iter().any(|former| former == key);
+            rules.contains_key(key) || rules.values().any(former)
+        });
+    }
+
+    /// Notes since when holds hold something up, and forgets those that are over. Whether that is news to be stored:
+    /// the time runs also while nobody applies.
+    pub(super) fn remember_holds(session: &mut Session<'_>, plan: &Plan) -> bool {
+        let mut news = false;
+        for resource in &plan.resources {
+            let rule = session.policy.rules.get(&resource.address.rule);
+            let former = rule.map(|rule| rule.formerly.as_slice()).unwrap_or_default();
+            let former = former.iter().map(|key| Address {
+                rule: key.clone(),
+                ..resource.address.clone()
+            });
+            let names: Vec<Address> = std::iter::once(resource.address.clone()).chain(former).collect();
+            let known = names.iter().any(|name| session.ledger.held_since(name).is_some());
+            match (&resource.hold, resource.phase) {
+                (Some(held), _) if held.state != HoldState::Free => {
+                    session.ledger.remember_held(&resource.address, held.since);
+                    news |= !known;
+                }
+                (Some(_), _) | (None, Phase::Converged) => {
+                    for name in &names {
+                        session.ledger.forget_held(name);
+                    }
+                    news |= known;
+                }
+                (None, _) => {}
+            }
+        }
+        news
+    }
+}
+
+impl Session<'_> {
+    /// Stores the ledger; false: somebody else changed it, it was read again, and the pass must be made anew.
+    pub(super) async fn save_ledger(&mut self) -> Result<bool, EngineError> {
+        match self
+            .ledger
+            .save(self.engine.state.as_ref(), &self.policy.id)
+            .await
+        {
+            Ok(()) => Ok(true),
+            Err(LedgerError::Store(ProviderError::Conflict { .. })) => {
+                self.ledger =
+                    crate::ledger::Ledger::load(self.engine.state.as_ref(), &self.policy.id).await?;
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the ledger holds all that it would hold after an apply of `plan`, which has nothing to do.
+    pub(super) fn knows(&self, plan: &Plan) -> bool {
+        let converged = plan
+            .resources
+            .iter()
+            .filter(|resource| resource.phase == Phase::Converged);
+        let leaving = plan
+            .removable
+            .iter()
+            .all(|(address, entry)| self.ledger.removable_at(address) == entry.as_ref());
+        self.ledger.exists()
+            && leaving
+            && plan.forgotten.is_empty()
+            && converged
+                .into_iter()
+                .all(|resource| self.ledger.provisioned(&resource.address))
+    }
+}
