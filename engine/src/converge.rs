@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::select_all;
 use holdfast_contract::{
-    Action, Difference, Facet, Holder, Provider, ProviderError, ProviderName, Served, Value, Wanted,
+    Action, Difference, Facet, Holder, Path, Provider, ProviderError, ProviderName, Served, Value, Wanted,
 };
 use holdfast_policy::{FactSource, Mode, Parameters, ValidPolicy};
 use tokio::time::Instant;
@@ -101,6 +101,8 @@ struct Mended {
     at: Instant,
     verb: StepVerb,
     differences: Vec<Difference>,
+    /// How often each place was written in this run.
+    writes: BTreeMap<Path, u32>,
 }
 
 struct Run<'r> {
@@ -367,10 +369,18 @@ impl<'r> Run<'r> {
                 }
                 let differences = planned.step.as_ref();
                 let differences = differences.map(|step| differences_of(step, facet.as_ref()));
+                let differences = differences.unwrap_or_default();
+                let before = self.written.remove(&what);
+                let mut writes = before.map(|before| before.writes).unwrap_or_default();
+                for difference in &differences {
+                    let count = writes.entry(difference.path.clone()).or_default();
+                    *count = count.saturating_add(1);
+                }
                 let mended = Mended {
                     at: Instant::now(),
                     verb,
-                    differences: differences.unwrap_or_default(),
+                    differences,
+                    writes,
                 };
                 self.written.insert(what, mended);
             }
@@ -407,6 +417,7 @@ impl<'r> Run<'r> {
                     Accepted {
                         verb: mended.verb,
                         differences: mended.differences.clone(),
+                        writes: mended.writes.clone(),
                         fresh,
                     },
                 )

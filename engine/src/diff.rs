@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use holdfast_contract::{
     Action, Conflict, Desired, Difference, Facet, FacetState, Fidelity, Guard, Kind, Observation, Observed,
-    ProviderError, TakeOver, Write,
+    Path, ProviderError, TakeOver, Write,
 };
 use holdfast_policy::Verb;
 
@@ -23,6 +23,8 @@ pub enum FacetComparison {
     Equal,
     /// It differs.
     Different(Box<Differing>),
+    /// Equal by the server's word, which keeps its own value of these declared places.
+    Overridden(Vec<Path>),
     /// It could not be read.
     Unreadable(ProviderError),
 }

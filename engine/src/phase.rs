@@ -34,7 +34,7 @@ pub enum Phase {
 /// What happens to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Event {
-    /// Somebody changed it back for the third time.
+    /// Observed: somebody has changed it back after each of several writes.
     Fought,
     /// Observed: it is proven missing.
     FoundAbsent,
@@ -215,7 +215,7 @@ pub const TABLE: &[Transition] = &[
         to: Phase::Blocked,
     },
     Transition {
-        from: &[Phase::Drifted],
+        from: AT_REST,
         event: Event::Fought,
         to: Phase::Contested,
     },
@@ -277,11 +277,11 @@ mod tests {
             })
             .collect();
         let at_rest = "LeftOut->Skipped Waits->Pending ReadFailed->Unknown FoundAbsent->Absent \
-                       FoundDifferent->Drifted FoundUnready->Settling FoundEqual->Converged Refused->Blocked";
+                       FoundDifferent->Drifted FoundUnready->Settling FoundEqual->Converged Refused->Blocked \
+                       Fought->Contested";
         for (phase, line) in Phase::ALL.into_iter().zip(&table) {
             let expected = match phase {
-                Phase::Absent => format!("{phase}: {at_rest} WriteStarted->Applying"),
-                Phase::Drifted => format!("{phase}: {at_rest} Fought->Contested WriteStarted->Applying"),
+                Phase::Absent | Phase::Drifted => format!("{phase}: {at_rest} WriteStarted->Applying"),
                 Phase::Applying => {
                     "Applying: WriteFinished->Settling WriteFailed->Failed WriteRefused->Blocked \
                                     WriteAbandoned->Unknown"

@@ -126,6 +126,7 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
             reason: found.reason,
             step: found.step,
             blocked: found.blocked,
+            overridden: found.overridden,
             hold: found.hold,
         });
     }
@@ -149,6 +150,7 @@ struct Found {
     reason: String,
     step: Option<Step>,
     blocked: BTreeMap<Facet, String>,
+    overridden: Vec<String>,
     hold: Option<Held>,
 }
 
@@ -159,6 +161,7 @@ impl Found {
             reason: reason.into(),
             step: None,
             blocked: BTreeMap::new(),
+            overridden: Vec::new(),
             hold: None,
         }
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream;
-use holdfast_contract::{Facet, Fidelity, Kind, Preview, Provider, ProviderError, ProviderName};
+use holdfast_contract::{
+    Change, Facet, Fidelity, Kind, Path, Preview, Provider, ProviderError, ProviderName,
+};
 
 use crate::address::Address;
 use crate::diff::{Comparisons, Differing, FacetComparison};
@@ -61,7 +63,17 @@ pub async fn preview(
             continue;
         };
         match answer {
-            Some(Ok(preview)) if preview.differences.is_empty() => *comparison = FacetComparison::Equal,
+            Some(Ok(preview)) if preview.differences.is_empty() => {
+                // Another value stands there than is declared, and the same write would leave it there.
+                let replaced = differing.differences.iter();
+                let replaced = replaced.filter(|one| matches!(one.change, Change::Replace { .. }));
+                let kept: Vec<Path> = replaced.map(|one| one.path.clone()).collect();
+                *comparison = if kept.is_empty() {
+                    FacetComparison::Equal
+                } else {
+                    FacetComparison::Overridden(kept)
+                };
+            }
             Some(Ok(preview)) => refine(differing, preview),
             Some(Err(error)) if error.is_transient() => differing.fidelity = Fidelity::Predicted,
             Some(Err(error)) => differing.refused = Some(error),

@@ -90,6 +90,9 @@ pub struct ResourceReport {
     /// Facets that can't be read or written, with the reason.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub blocked: BTreeMap<String, String>,
+    /// Declared fields of which the server keeps its own value. That is no drift.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overridden: Vec<String>,
     /// What the rule's `hold` says of a disruptive change, if it says anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldReport>,
@@ -312,6 +315,7 @@ fn resource(planned: &PlannedResource) -> ResourceReport {
             .iter()
             .map(|(facet, why)| (facet.to_string(), why.clone()))
             .collect(),
+        overridden: planned.overridden.clone(),
         hold: planned.hold.as_ref().and_then(hold),
     }
 }

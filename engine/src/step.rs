@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use holdfast_contract::{Conflict, Difference, Facet, Fidelity, ResourceKey, Write};
+use holdfast_contract::{Conflict, Difference, Facet, Fidelity, Path, ResourceKey, Write};
 use holdfast_policy::Place;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -95,6 +95,8 @@ pub struct PlannedResource {
     pub step: Option<Step>,
     /// Facets that can't be read or written, each with the reason; the others go on.
     pub blocked: BTreeMap<Facet, String>,
+    /// Declared fields of which the server keeps its own value.
+    pub overridden: Vec<String>,
     /// What the rule's `hold` says of what the step disrupts, if it was asked.
     pub hold: Option<Held>,
 }
@@ -205,6 +207,8 @@ pub struct Accepted {
     pub verb: StepVerb,
     /// What it was to mend.
     pub differences: Vec<Difference>,
+    /// How often each place was written in this run.
+    pub writes: BTreeMap<Path, u32>,
     /// Whether it is so recent that a read which still shows the state before it proves nothing.
     pub fresh: bool,
 }

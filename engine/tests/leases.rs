@@ -134,6 +134,7 @@ fn creation() -> Plan {
                 waits: Vec::new(),
             }),
             blocked: BTreeMap::new(),
+            overridden: Vec::new(),
             hold: None,
         }],
         mints: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_contract::{Action, Difference, Facet, Observed, Path, ProviderError, Readiness, Write};
+use holdfast_contract::{Action, Change, Difference, Facet, Observed, Path, ProviderError, Readiness, Write};
 use holdfast_policy::{Allowance, OnConflict, Verb, to_expression};
 
 use super::judge::Judge;
@@ -20,7 +20,12 @@ enum AfterWrite {
     Stale,
     /// The server took the write and dropped it; the text says what.
     NotKept(String),
+    /// The server took the write and keeps its own value, as nobody else holds these places.
+    Overridden(Vec<Path>),
 }
+
+/// After so many writes of one place in a run, somebody who changes it back once more is left to have it.
+const FIGHTS: u32 = 3;
 
 /// The facets of what exists, by what is to be done about them.
 #[derive(Default)]
@@ -38,6 +43,10 @@ struct Sorted {
     disruptive: BTreeMap<Facet, String>,
     /// Fields that can't be changed on what exists, where the rule allows to replace it.
     immutable: Vec<String>,
+    /// What somebody keeps changing back, with a sentence each.
+    contested: BTreeMap<Facet, String>,
+    /// Fields of which the server keeps its own value.
+    overridden: Vec<String>,
 }
 
 impl Judge<'_, '_> {
@@ -55,15 +64,30 @@ impl Judge<'_, '_> {
         if observed.deleting {
             return Found::new(Event::FoundUnready, "it is being deleted");
         }
+        let mut sorted = self.sorted(observed);
+        let overridden = std::mem::take(&mut sorted.overridden);
+        let mut found = self.decided(sorted, observed);
+        found.overridden = overridden;
+        found
+    }
+
+    fn decided(&self, sorted: Sorted, observed: &Observed) -> Found {
         let Sorted {
-            blocked,
+            mut blocked,
             stale,
             changes,
             waits,
             mut writes,
             disruptive,
             immutable,
-        } = self.sorted(observed);
+            contested,
+            overridden: _,
+        } = sorted;
+        if changes.is_empty() && blocked.is_empty() && stale.is_empty() && !contested.is_empty() {
+            let fights: Vec<String> = contested.into_values().collect();
+            return Found::new(Event::Fought, fights.join("; "));
+        }
+        blocked.extend(contested);
         if !immutable.is_empty() {
             let mut found = self.replaced(observed, &immutable, changes);
             found.blocked = blocked;
@@ -129,12 +153,28 @@ impl Judge<'_, '_> {
         for (facet, comparison) in comparisons {
             match comparison {
                 FacetComparison::Equal => {}
+                FacetComparison::Overridden(places) => sorted.overridden.extend(self.names(facet, places)),
                 FacetComparison::Unreadable(error) => {
                     sorted.blocked.insert(facet.clone(), error.to_string());
                 }
                 FacetComparison::Different(differing) => {
-                    match self.after_write(facet, &differing.differences) {
+                    let left = self.without_fights(facet, differing);
+                    let differing = match &left {
+                        None => differing,
+                        Some((left, why)) => {
+                            sorted.contested.insert(facet.clone(), why.clone());
+                            if left.differences.is_empty() {
+                                continue;
+                            }
+                            left
+                        }
+                    };
+                    match self.after_write(facet, differing) {
                         AfterWrite::News => {}
+                        AfterWrite::Overridden(places) => {
+                            sorted.overridden.extend(self.names(facet, &places));
+                            continue;
+                        }
                         AfterWrite::Stale => {
                             sorted.stale.push(facet.to_string());
                             continue;
@@ -240,7 +280,8 @@ impl Judge<'_, '_> {
     }
 
     /// What a difference means in the light of our own last write of that facet.
-    fn after_write(&self, facet: &Facet, now: &[Difference]) -> AfterWrite {
+    fn after_write(&self, facet: &Facet, differing: &Differing) -> AfterWrite {
+        let now = &differing.differences;
         let this = (self.resource.address.clone(), Some(facet.clone()));
         let Some(accepted) = self.input.accepted.get(&this) else {
             return AfterWrite::News;
@@ -250,12 +291,22 @@ impl Judge<'_, '_> {
             // A third value: somebody else wrote.
             return AfterWrite::News;
         }
-        let may_lag = self
-            .resource
-            .kind
-            .as_ref()
-            .is_some_and(|kind| !kind.wants_preview(facet));
-        if now.len() == before.len() && may_lag && accepted.fresh {
+        if self.tells_managers(facet) {
+            if now
+                .iter()
+                .any(|difference| taken_by(differing, difference).is_some())
+            {
+                return AfterWrite::News;
+            }
+            if now
+                .iter()
+                .all(|difference| matches!(difference.change, Change::Replace { .. }))
+            {
+                return AfterWrite::Overridden(
+                    now.iter().map(|difference| difference.path.clone()).collect(),
+                );
+            }
+        } else if now.len() == before.len() && accepted.fresh {
             return AfterWrite::Stale;
         }
         let fields: Vec<String> = now.iter().map(|difference| difference.path.to_string()).collect();
@@ -263,6 +314,61 @@ impl Judge<'_, '_> {
             "the server accepted the write and did not keep {}",
             fields.join(", ")
         ))
+    }
+
+    /// Whether the server tells who holds which place of a facet, and doesn't lag.
+    fn tells_managers(&self, facet: &Facet) -> bool {
+        let kind = self.resource.kind.as_ref();
+        kind.is_some_and(|kind| kind.wants_preview(facet))
+    }
+
+    /// `differing` without the places that somebody keeps changing back, and who does; none where nobody does.
+    ///
+    /// Where nobody can tell who holds which place, one that is fought over leaves the whole facet to them.
+    fn without_fights(&self, facet: &Facet, differing: &Differing) -> Option<(Box<Differing>, String)> {
+        let this = (self.resource.address.clone(), Some(facet.clone()));
+        let writes = &self.input.accepted.get(&this)?.writes;
+        let fought: Vec<&Difference> = differing
+            .differences
+            .iter()
+            .filter(|difference| writes.get(&difference.path).is_some_and(|count| *count >= FIGHTS))
+            .collect();
+        if fought.is_empty() {
+            return None;
+        }
+        let fights: Vec<String> = fought
+            .iter()
+            .map(|difference| {
+                let who = taken_by(differing, difference).unwrap_or_else(|| "somebody".to_owned());
+                let names = self.names(facet, std::slice::from_ref(&difference.path));
+                format!(
+                    "{} was changed back after each of {FIGHTS} writes, by {who}, and is left to them in this run",
+                    names.join(", ")
+                )
+            })
+            .collect();
+        let places: Vec<Path> = fought.iter().map(|difference| difference.path.clone()).collect();
+        let mut left = differing.clone();
+        if self.tells_managers(facet) {
+            leave(&mut left, &places);
+        } else {
+            left.differences.clear();
+        }
+        Some((Box::new(left), fights.join("; ")))
+    }
+
+    /// Places as people name them, from the resource's root.
+    fn names(&self, facet: &Facet, places: &[Path]) -> Vec<String> {
+        let kind = self.resource.kind.as_ref();
+        let is_root = kind.is_some_and(|kind| kind.root_facet() == facet);
+        places
+            .iter()
+            .map(|place| match (is_root, place.is_root()) {
+                (true, _) => place.to_string(),
+                (false, true) => facet.to_string(),
+                (false, false) => format!("{facet}.{place}"),
+            })
+            .collect()
     }
 
     /// The differences and the write of a facet, without what is left to other managers; none if nothing is left.
@@ -285,16 +391,9 @@ impl Judge<'_, '_> {
             .iter()
             .map(|conflict| conflict.path.clone())
             .collect();
-        if let Action::Set { desired, .. } = &mut write.action {
-            holdfast_contract::remove(&mut desired.value, &theirs);
-        }
-        let differences: Vec<Difference> = differing
-            .differences
-            .iter()
-            .filter(|difference| !theirs.iter().any(|path| difference.path.starts_with(path)))
-            .cloned()
-            .collect();
-        (!differences.is_empty()).then_some((differences, write))
+        let mut left = differing.clone();
+        leave(&mut left, &theirs);
+        (!left.differences.is_empty()).then_some((left.differences, left.write))
     }
 
     fn stages(&self, writes: Vec<(Facet, Write)>) -> Vec<Vec<Write>> {
@@ -319,4 +418,27 @@ impl Judge<'_, '_> {
         }
         stages
     }
+}
+
+/// Leaves `places` to others: they are neither shown nor written.
+fn leave(differing: &mut Differing, places: &[Path]) {
+    let is_left = |path: &Path| places.iter().any(|place| path.starts_with(place));
+    if let Action::Set { desired, .. } = &mut differing.write.action {
+        holdfast_contract::remove(&mut desired.value, places);
+    }
+    differing
+        .differences
+        .retain(|difference| !is_left(&difference.path));
+    differing.conflicts.retain(|conflict| !is_left(&conflict.path));
+}
+
+/// Who took a place, where the server tells: the manager that holds it, else what is known of its last writer.
+fn taken_by(differing: &Differing, difference: &Difference) -> Option<String> {
+    let mut holders = differing.conflicts.iter();
+    let holder = holders.find(|conflict| conflict.path == difference.path);
+    let holder = holder.map(|conflict| conflict.manager.clone());
+    holder.or_else(|| {
+        let note = difference.note.as_deref()?.strip_prefix("last written by ")?;
+        Some(note.split(", ").next().unwrap_or(note).to_owned())
+    })
 }

@@ -47,6 +47,7 @@ pub(super) fn plan(input: &Input<'_>, plan: &mut Plan) -> Result<(), IllegalTran
             reason: found.reason,
             step: found.step,
             blocked: found.blocked,
+            overridden: found.overridden,
             hold: found.hold,
         });
     }

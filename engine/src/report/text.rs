@@ -12,7 +12,7 @@ use crate::step::StepVerb;
 
 mod held;
 
-use held::{excess_text, hold_text};
+use held::{excess_text, hold_text, overridden_text};
 
 /// A new object with more fields than this that stands word for word in a file is told by the file's name. JSON lists
 /// all.
@@ -163,6 +163,14 @@ pub fn apply_text(report: &Report, options: TextOptions) -> String {
         }
         let _ = writeln!(out, "\nEverything else is converged. Running it again is safe.");
     }
+    for resource in report
+        .resources
+        .iter()
+        .filter(|resource| !resource.overridden.is_empty())
+    {
+        let kept = options.paint(Style::Dim, &overridden_text(resource));
+        let _ = writeln!(out, "\n  {}: {kept}", resource.address);
+    }
     excess_text(&mut out, report, options);
     for warning in &applied.warnings {
         let _ = writeln!(out, "\n{} {warning}", options.paint(Style::Changed, "warning:"));
@@ -196,7 +204,8 @@ fn unmet(report: &Report, options: TextOptions) -> String {
 }
 
 fn is_shown(resource: &ResourceReport) -> bool {
-    resource.action.is_some()
+    !resource.overridden.is_empty()
+        || resource.action.is_some()
         || !resource.blocked.is_empty()
         || !matches!(resource.phase, Phase::Converged | Phase::Skipped)
 }
@@ -244,6 +253,7 @@ fn resource_text(out: &mut String, resource: &ResourceReport, title: &str, optio
         Some(StepVerb::Update) => ("~", Style::Changed),
         Some(StepVerb::Delete) => ("-", Style::Removed),
         Some(StepVerb::Replace) => ("-/+", Style::Removed),
+        None if resource.phase == Phase::Converged && resource.blocked.is_empty() => ("=", Style::Dim),
         None => ("!", Style::Waiting),
     };
     let width = title
@@ -270,7 +280,9 @@ fn resource_text(out: &mut String, resource: &ResourceReport, title: &str, optio
             let _ = writeln!(out, "      {}", resource.reason);
         }
         let _ = writeln!(out, "      {}", options.paint(Style::Waiting, &hold_text(hold)));
-    } else if resource.action.is_none() {
+    } else if resource.action.is_none()
+        && (resource.phase != Phase::Converged || !resource.blocked.is_empty())
+    {
         let _ = writeln!(
             out,
             "      {}: {}",
@@ -279,6 +291,13 @@ fn resource_text(out: &mut String, resource: &ResourceReport, title: &str, optio
         );
     } else if !resource.reason.is_empty() {
         let _ = writeln!(out, "      {}", resource.reason);
+    }
+    if !resource.overridden.is_empty() {
+        let _ = writeln!(
+            out,
+            "      {}",
+            options.paint(Style::Dim, &overridden_text(resource))
+        );
     }
     if !resource.waits.is_empty() {
         let waits = format!("waits for {}", list(&resource.waits));

@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod fights;
 mod holds;
 mod identity;
 mod limits;

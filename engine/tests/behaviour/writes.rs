@@ -198,54 +198,6 @@ async fn observe_mode_takes_no_lease_and_makes_no_ledger() {
 }
 
 #[tokio::test]
-async fn a_field_that_is_changed_back_again_and_again_is_not_fought_over_without_end() {
-    let case = Case::text(&policy(TWO_MAPS), "");
-    assert!(case.apply().await.is_converged());
-    let spoil = |value: String| {
-        let edit = |object: &mut holdfast_contract::Value| {
-            let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
-            data.as_map_mut().unwrap().insert("a".into(), value.into());
-        };
-        case.world
-            .edit(&config_map("one"), &"object".into(), edit)
-            .unwrap();
-    };
-    spoil("theirs".into());
-    case.world.forget_requests();
-    let options = holdfast_engine::ApplyOptions {
-        holder: holdfast_contract::Holder("test".into()),
-        timeout: std::time::Duration::from_secs(2),
-        wait: true,
-        stop: holdfast_engine::Stop::default(),
-    };
-    let parameters = case
-        .engine
-        .parameters(&case.policy, case.engine.evaluator(), &[])
-        .await
-        .unwrap();
-    let rounds = std::sync::atomic::AtomicUsize::new(0);
-    let watcher = |progress: holdfast_engine::Progress<'_>| {
-        if let holdfast_engine::Progress::Written(..) = progress {
-            let round = rounds.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            spoil(format!("theirs {round}"));
-        }
-    };
-    let report = case
-        .engine
-        .apply(&case.policy, &parameters, &options, &watcher)
-        .await
-        .unwrap();
-    let sets = count(&case, Operation::Set);
-    assert!((3..10).contains(&sets), "{sets}");
-    assert_eq!(
-        resource(&report, "one").phase,
-        Phase::Blocked,
-        "{}",
-        text(&report)
-    );
-}
-
-#[tokio::test]
 async fn a_limit_holds_for_all_passes_of_a_run_together() {
     let forbid = |name: &str, more: &str| {
         format!(

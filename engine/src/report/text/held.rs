@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{Style, TextOptions, short};
-use crate::report::{HoldReport, Report};
+use crate::report::{HoldReport, Report, ResourceReport};
 use crate::step::{Excess, HoldState};
 
 /// What a hold means for the change that is shown.
@@ -48,4 +48,12 @@ pub(super) fn excess_text(out: &mut String, report: &Report, options: TextOption
             "\n{held} {why}. Nothing is written until the policy says\n  approve: {approve}\nwhich lets exactly this plan run, or allows more under `limits`."
         );
     }
+}
+
+/// What the server keeps as it will.
+pub(super) fn overridden_text(resource: &ResourceReport) -> String {
+    format!(
+        "the server keeps its own value of {}",
+        resource.overridden.join(", ")
+    )
 }
