@@ -24,7 +24,7 @@ fn exhausts(source: &str) {
     let kind = result.as_ref().map_err(|error| error.kind.clone());
     assert!(matches!(kind, Err(ErrorKind::Budget)), "{source}: {kind:?}");
     assert!(
-        start.elapsed() < Duration::from_secs(20),
+        start.elapsed() < Duration::from_mins(2),
         "{source} took {:?}",
         start.elapsed()
     );
