@@ -55,6 +55,15 @@ impl Known<'_> {
         let Some((_, rule)) = self.rules.get(record.rule.as_str()) else {
             return;
         };
+        if rule.get("forEach").is_some() {
+            let message = format!(
+                "rule `{}` has a `forEach`: of its instances none is the record",
+                record.rule
+            );
+            let fault = Diagnostic::error(Code::Conflict, record.place.clone(), message);
+            faults.push(fault.with_hint("name a field of a rule that stands for one object"));
+            return;
+        }
         let cases = rule.get("cases").and_then(Node::items).unwrap_or_default();
         let documents: Vec<&Node> = std::iter::once(*rule)
             .chain(cases)

@@ -338,6 +338,13 @@ impl Reader<'_> {
             path: Path::from(keys),
             place: node.place.clone(),
         };
+        if self.scope.each {
+            let message =
+                "a rule with `forEach` can't have a `record`: its instances would all write one field";
+            let fault = Diagnostic::error(Code::Conflict, node.place.clone(), message);
+            faults.push(fault.with_hint("leave `record` out: the ledger remembers a name for each instance"));
+            return None;
+        }
         self.scope.known.record(&record, faults);
         Some(record)
     }
