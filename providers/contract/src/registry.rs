@@ -36,6 +36,9 @@ pub struct ProviderConfig {
     pub name: ProviderName,
     /// Its settings, as declared: `region`, `endpoint`, `pathStyle`, `account`.
     pub settings: BTreeMap<String, Value>,
+    /// The account or project that it was before, as the ledger remembers: until the service has said who we are, what
+    /// belongs to anybody else is somebody else's. None: not known.
+    pub account: Option<String>,
     /// How to sign in. The first that is present, chosen by the engine; none: the service's own default chain.
     pub credentials: Option<CredentialSource>,
 }

@@ -1,6 +1,6 @@
 //! Requests to the object store: addressed, signed, sent, and their answers received within bounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -184,6 +184,8 @@ pub(crate) struct Client {
     learnt: OnceCell<()>,
     /// Where buckets were found to be, where nobody said it.
     regions: Mutex<BTreeMap<String, String>>,
+    /// The buckets that were seen to be this identity's own.
+    own: Mutex<BTreeSet<String>>,
     limit: Semaphore,
 }
 
@@ -197,6 +199,7 @@ impl Client {
             account: OnceCell::new(),
             learnt: OnceCell::new(),
             regions: Mutex::default(),
+            own: Mutex::default(),
             limit: Semaphore::new(CONCURRENCY),
         }
     }
@@ -226,12 +229,33 @@ impl Client {
             .await;
     }
 
-    /// The account, if it is known already.
+    /// The account that buckets must belong to: as the policy says, or the service, or else as it was before.
     pub(crate) fn known_account(&self) -> Option<&str> {
         self.settings
             .account
             .as_deref()
             .or_else(|| self.account.get()?.as_deref())
+            .or(self.settings.remembered_account.as_deref())
+    }
+
+    /// Whether the store itself can be trusted to refuse what belongs to another account than the one that is named.
+    pub(crate) fn checks_owners(&self) -> bool {
+        self.settings.sts_knows_us
+            && (self.settings.account.is_some() || matches!(self.account.get(), Some(Some(_))))
+    }
+
+    /// Whether the bucket `name` was seen to be this identity's own.
+    pub(crate) fn is_own(&self, name: &str) -> bool {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.contains(name)
+    }
+
+    /// The bucket `name` was seen to be this identity's own.
+    pub(crate) fn remember_own(&self, name: &str) {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if own.len() < MAX_REGIONS {
+            own.insert(name.to_owned());
+        }
     }
 
     /// Who is asked about `bucket`, for messages.

@@ -99,8 +99,9 @@ impl ProviderFactory for S3Factory {
     /// Reaches no network: credentials are fetched with the first request.
     async fn open(&self, config: ProviderConfig) -> Result<Arc<dyn Provider>, ProviderError> {
         let environment = Environment::of_process();
-        let settings = Settings::read(&config.settings, &environment)
+        let mut settings = Settings::read(&config.settings, &environment)
             .map_err(|message| invalid(config.name.as_str(), message))?;
+        settings.remembered_account = config.account;
         let source = Source::chosen(config.credentials)?;
         let http = reqwest::Client::builder()
             .user_agent(concat!("holdfast/", env!("CARGO_PKG_VERSION")))
@@ -145,6 +146,8 @@ pub(crate) struct Settings {
     pub(crate) path_style: bool,
     /// The account that all buckets must belong to.
     pub(crate) account: Option<String>,
+    /// The account that this identity had before, for the time until the service says which it has.
+    pub(crate) remembered_account: Option<String>,
     /// The token service.
     pub(crate) sts: Url,
     /// Whether that token service knows who we are to the object store: not so for a store of another maker.
@@ -212,6 +215,7 @@ impl Settings {
             endpoint,
             path_style,
             account,
+            remembered_account: None,
             sts,
             sts_knows_us,
         })

@@ -7,7 +7,7 @@ use futures::stream;
 use holdfast_contract::{FacetState, Found, ProviderError, ProviderName, Query, ResourceKey, Value};
 use http::Method;
 
-use crate::client::{Call, Client, MAX_LIST};
+use crate::client::{self, Call, Client, MAX_LIST};
 use crate::kind::KIND;
 use crate::names;
 use crate::observe::{self, Read};
@@ -51,6 +51,34 @@ pub(crate) async fn buckets(
         one(client, key, &query.read).await
     });
     Ok(stream::iter(reads).buffered(CONCURRENCY).collect().await)
+}
+
+/// Whether the bucket `name` is in the complete list of this identity's own.
+pub(crate) async fn is_listed(client: &Client, name: &str) -> Result<bool, ProviderError> {
+    Ok(list(client, name).await?.contains_key(name))
+}
+
+/// Proves that an existing bucket is this identity's own, before the first write to it, where the store doesn't see to
+/// that by itself: it must be in the list of its buckets. Asked once for each bucket.
+///
+/// # Errors
+///
+/// [`Foreign`](ProviderError::Foreign) where it isn't listed.
+pub(crate) async fn must_be_own(client: &Client, key: &ResourceKey) -> Result<(), ProviderError> {
+    if client.checks_owners() || client.is_own(&key.name) {
+        return Ok(());
+    }
+    if is_listed(client, &key.name).await? {
+        client.remember_own(&key.name);
+        return Ok(());
+    }
+    Err(ProviderError::Foreign {
+        target: client::target(Some(key)),
+        message: format!(
+            "it isn't in the list of this identity's own buckets at {}",
+            client.service()
+        ),
+    })
 }
 
 /// Names and, where the list says so, regions.

@@ -8,6 +8,7 @@ use http::Method;
 
 use crate::client::{self, Answer, Call, Client};
 use crate::codec;
+use crate::find;
 use crate::listed;
 use crate::names;
 use crate::table::{self, Document, ROOT_FACET, Row};
@@ -27,12 +28,20 @@ pub(crate) async fn bucket(client: &Client, wanted: &Wanted) -> Result<Observati
         .filter_map(|facet| table::row(facet.as_str()))
         .collect();
     let key = &wanted.key;
-    let (found, reads) = futures::join!(
+    let was_named = client.known_account().is_some();
+    let (found, reads, ()) = futures::join!(
         existence(client, key),
-        join_all(rows.iter().map(|row| facet(client, key, row)))
+        join_all(rows.iter().map(|row| facet(client, key, row))),
+        client.learn_account()
     );
     let region = match found? {
-        Existence::Present(region) => region,
+        Existence::Present(region) => {
+            if !was_named && client.known_account().is_some() {
+                // It was asked for as anybody's. Now that it is known who we are, it must be ours.
+                existence(client, key).await?;
+            }
+            region
+        }
         Existence::NotFound { proven } => {
             return absent(client, key, proven, &reads).await;
         }
@@ -160,22 +169,28 @@ fn in_given_region(
     }
 }
 
-/// Whether it was refused only because it isn't the account's: then it can be seen without naming the account.
+/// Whether it was refused because it isn't ours: then it can be seen without naming the account, or it isn't in the
+/// list of our own. A list that can't be had says nothing.
 async fn owned_by_other(client: &Client, head: &Call<'_>, key: &ResourceKey) -> Result<(), ProviderError> {
-    let Some(account) = client.known_account() else {
-        return Ok(());
-    };
-    let anybodys = Call {
-        owner_checked: false,
-        ..head.clone()
-    };
-    if client.send(&anybodys).await?.status.is_success() {
-        return Err(ProviderError::Foreign {
+    let foreign = |message: String| {
+        Err(ProviderError::Foreign {
             target: client::target(Some(key)),
-            message: format!("it isn't account {account}'s"),
-        });
+            message,
+        })
+    };
+    if let Some(account) = client.known_account() {
+        let anybodys = Call {
+            owner_checked: false,
+            ..head.clone()
+        };
+        if client.send(&anybodys).await?.status.is_success() {
+            return foreign(format!("it isn't account {account}'s"));
+        }
     }
-    Ok(())
+    match find::is_listed(client, &key.name).await {
+        Ok(false) => foreign("it exists, and isn't among the buckets of this account".to_owned()),
+        Ok(true) | Err(_) => Ok(()),
+    }
 }
 
 /// The bucket's region; none where the service says that there is no such bucket.

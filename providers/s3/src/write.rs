@@ -11,6 +11,7 @@ use http::Method;
 
 use crate::client::{self, Call, Client};
 use crate::codec;
+use crate::find;
 use crate::kind;
 use crate::listed;
 use crate::lock;
@@ -66,6 +67,7 @@ pub(crate) async fn set(
     {
         return Err(ProviderError::Conflict { key: key.clone() });
     }
+    find::must_be_own(client, key).await?;
     let merged = kind::merge(row, desired, now.as_ref());
     let is_empty = merged.as_map().is_some_and(BTreeMap::is_empty);
     match (is_empty, now.is_some(), row.clear) {
@@ -220,6 +222,7 @@ pub(crate) async fn create(
         let call = making.call(with_tags)?;
         let refusal = match client.send(&call).await {
             Ok(answer) if answer.status.is_success() => {
+                client.remember_own(&key.name);
                 making.ensure_tags().await?;
                 return Ok(making.made());
             }
@@ -233,7 +236,12 @@ pub(crate) async fn create(
         }
         let error = client.refused(&call, &refusal);
         return match refusal.code.as_str() {
-            "BucketAlreadyOwnedByYou" | "BucketAlreadyExists" => making.taken().await,
+            "BucketAlreadyOwnedByYou" => making.taken().await,
+            // Some stores say this of one's own buckets too. One that isn't to be seen is somebody else's.
+            "BucketAlreadyExists" => match making.taken().await {
+                Err(ProviderError::Conflict { .. }) => Err(making.others()),
+                taken => taken,
+            },
             _ if refusal.status >= 500 => making.in_doubt(error).await,
             _ => Err(error),
         };
@@ -355,21 +363,29 @@ impl Making<'_> {
 
     /// The name is taken: by an earlier try of ours, or by somebody else.
     async fn taken(&self) -> Result<Written, ProviderError> {
-        let foreign = |message: &str| ProviderError::Foreign {
-            target: client::target(Some(self.key)),
-            message: message.to_owned(),
-        };
         match self.found().await {
-            Ok(Found::Ours) => Ok(self.made()),
+            Ok(Found::Ours) => {
+                find::must_be_own(self.client, self.key).await?;
+                Ok(self.made())
+            }
             Ok(Found::Untagged) => {
+                find::must_be_own(self.client, self.key).await?;
                 self.ensure_tags().await?;
                 Ok(self.made())
             }
-            Ok(Found::Others) => Err(foreign("it exists with other tags")),
-            Err(ProviderError::Denied { .. } | ProviderError::Invalid { .. }) => {
-                Err(foreign("the name is taken by another account"))
-            }
+            Ok(Found::Others) => Err(ProviderError::Foreign {
+                target: client::target(Some(self.key)),
+                message: "it exists with other tags".to_owned(),
+            }),
+            Err(ProviderError::Denied { .. } | ProviderError::Invalid { .. }) => Err(self.others()),
             Err(error) => Err(error),
+        }
+    }
+
+    fn others(&self) -> ProviderError {
+        ProviderError::Foreign {
+            target: client::target(Some(self.key)),
+            message: "the name is taken by another account".to_owned(),
         }
     }
 
@@ -394,6 +410,15 @@ pub(crate) async fn delete(
     observed: &Observed,
 ) -> Result<Written, ProviderError> {
     client.learn_account().await;
+    match find::must_be_own(client, key).await {
+        Err(foreign @ ProviderError::Foreign { .. }) => {
+            return match observe::existence(client, key).await? {
+                observe::Existence::NotFound { .. } => Ok(Written::default()),
+                observe::Existence::Present(_) => Err(foreign),
+            };
+        }
+        owned => owned?,
+    }
     if let Some(row) = table::row("tags")
         && let Some(FacetState::Set(_) | FacetState::Unset) = observed.facets.get(&Facet::from(row.facet))
     {

@@ -14,7 +14,7 @@ use holdfast_contract::{Facet, FacetState, ProviderError};
 use holdfast_testbed::{Action as Fault, Answer, ObjectStore, RequestLog, Rule, SeaweedFs, round_trips};
 use serde_json::json;
 use subject::calls::{MANAGED, creation, localstack, made, observe, present, setting, writes};
-use subject::{documents, fresh_key, open};
+use subject::{documents, fresh_key, open, open_as};
 
 #[tokio::test]
 async fn a_bucket_and_its_facets_are_read_in_one_round_trip() {
@@ -256,6 +256,45 @@ async fn the_account_is_named_once_it_is_known_and_another_ones_bucket_is_foreig
         .collect();
     assert_eq!(named, [true, true, false]);
     assert!(matches!(error, ProviderError::Foreign { .. }), "{error}");
+}
+
+/// One that is refused either way, and isn't among our own, is another account's.
+#[tokio::test]
+async fn a_bucket_that_is_refused_and_not_ours_is_foreign_and_one_of_ours_is_denied() {
+    let store = localstack().await;
+    let log = RequestLog::start(store).await.unwrap();
+    let provider = open(log.store(), &[]).await;
+    let (ours, theirs) = (made(store).await, fresh_key());
+    for key in [&ours, &theirs] {
+        log.inject(Rule::new(Fault::error(403, "AccessDenied")).path(&format!("/{}", key.name)));
+    }
+    let denied = observe(provider.as_ref(), &ours, &["tags"]).await.unwrap_err();
+    assert!(matches!(denied, ProviderError::Denied { .. }), "{denied}");
+    let foreign = observe(provider.as_ref(), &theirs, &["tags"]).await.unwrap_err();
+    assert!(matches!(foreign, ProviderError::Foreign { .. }), "{foreign}");
+    // A list that can't be had says nothing.
+    log.inject(
+        Rule::new(Fault::error(403, "AccessDenied"))
+            .path("/")
+            .method("GET"),
+    );
+    let unknown = observe(provider.as_ref(), &theirs, &["tags"]).await.unwrap_err();
+    assert!(matches!(unknown, ProviderError::Denied { .. }), "{unknown}");
+}
+
+#[tokio::test]
+async fn the_account_that_was_remembered_is_named_from_the_first_request_on() {
+    let store = localstack().await;
+    let key = made(store).await;
+    let log = RequestLog::start(store).await.unwrap();
+    let provider = open_as(log.store(), &[], Some("000000000000")).await;
+    present(provider.as_ref(), &key, &["tags"]).await;
+    assert_eq!(log.requests().len(), 2, "nothing is asked twice");
+    for request in log.requests() {
+        assert_eq!(request.headers["x-amz-expected-bucket-owner"], "000000000000");
+    }
+    // It is no answer to the question who we are.
+    assert_eq!(provider.account().await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -121,6 +121,94 @@ async fn a_name_that_is_taken_is_somebody_elses_unless_it_bears_our_tags() {
     }
 }
 
+/// The name may be another account's, of which nothing is to be seen.
+#[tokio::test]
+async fn a_name_that_is_taken_and_not_to_be_seen_is_somebody_elses() {
+    let log = RequestLog::start(localstack().await).await.unwrap();
+    let provider = open(log.store(), &[]).await;
+    log.inject(
+        Rule::new(Fault::error(409, "BucketAlreadyExists"))
+            .method("PUT")
+            .query(""),
+    );
+    let key = fresh_key();
+    let error = provider
+        .write(&creation(&key, json!({"a": "b"})))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ProviderError::Foreign { .. }), "{error}");
+    assert_eq!(writes(&log), ["PUT "], "one try is enough");
+}
+
+/// In us-east-1 making one's own bucket again succeeds, and resets its access list.
+#[tokio::test]
+async fn no_bucket_is_made_that_was_not_looked_for_right_before() {
+    let store = localstack().await;
+    let log = RequestLog::start(store).await.unwrap();
+    let provider = open(log.store(), &[]).await;
+    let key = fresh_key();
+    let creation = creation(&key, json!({"a": "b"}));
+    provider.write(&creation).await.unwrap();
+    let order: Vec<String> = log
+        .requests()
+        .into_iter()
+        .filter(|request| request.query.is_empty() && request.path.contains(&key.name))
+        .map(|request| request.method)
+        .collect();
+    assert_eq!(order, ["HEAD", "PUT"]);
+    // A second engine, or the same one after a crash: it is there, and is ours.
+    log.clear();
+    provider.write(&creation).await.unwrap();
+    assert_eq!(writes(&log), [""; 0]);
+    // Also where it was made between our look and our call, whose answer was lost.
+    log.inject(Rule::new(Fault::status(404)).method("HEAD").nth(1));
+    log.inject(Rule::new(Fault::DropAnswer).method("PUT").query(""));
+    provider.write(&creation).await.unwrap();
+    assert_eq!(writes(&log), ["PUT "], "it is read back, and not made again");
+}
+
+/// A store that has no token service doesn't know the account that a request names.
+#[tokio::test]
+async fn where_nobody_says_who_we_are_a_bucket_is_written_only_if_it_is_in_our_own_list() {
+    let store = localstack().await;
+    let key = made(store).await;
+    let log = RequestLog::start(store).await.unwrap();
+    let provider = open(log.store(), &[]).await;
+    let observed = present(provider.as_ref(), &key, &["versioning"]).await;
+    let enabled = json!({"status": "Enabled"});
+    let empty = "<ListAllMyBucketsResult><Owner/><Buckets/></ListAllMyBucketsResult>";
+    let without = Fault::Answer(Answer {
+        status: 200,
+        headers: vec![("content-type".into(), "application/xml".into())],
+        body: empty.into(),
+    });
+    log.inject(Rule::new(without).path("/").method("GET"));
+    let error = provider
+        .write(&setting("versioning", enabled.clone(), &observed))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ProviderError::Foreign { .. }), "{error}");
+    assert!(error.to_string().contains("own buckets"), "{error}");
+    assert_eq!(writes(&log), [""; 0]);
+    log.heal();
+    log.clear();
+    provider
+        .write(&setting("versioning", enabled, &observed))
+        .await
+        .unwrap();
+    let lists = || {
+        let requests = log.requests().into_iter();
+        requests.filter(|request| request.path == "/").count()
+    };
+    assert_eq!(lists(), 1);
+    let observed = present(provider.as_ref(), &key, &["versioning"]).await;
+    provider
+        .write(&setting("versioning", json!({"status": "Suspended"}), &observed))
+        .await
+        .unwrap();
+    assert_eq!(lists(), 1, "asked once for each bucket");
+}
+
 #[tokio::test]
 async fn a_document_that_changed_since_it_was_observed_is_a_conflict() {
     let store = localstack().await;

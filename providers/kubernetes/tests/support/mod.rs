@@ -112,6 +112,7 @@ pub fn factory(kubeconfig: &Path) -> KubernetesFactory {
 /// A provider of a kubeconfig.
 pub async fn provider(kubeconfig: &Path) -> Arc<dyn Provider> {
     let config = ProviderConfig {
+        account: None,
         name: "kubernetes".into(),
         settings: [].into(),
         credentials: None,

@@ -63,6 +63,7 @@ pub(crate) async fn open(
     let registry = world.registry(&registry());
     let account = account.map(|account| ("account".to_owned(), Value::from(account)));
     let config = ProviderConfig {
+        account: None,
         name: name.into(),
         settings: account.into_iter().collect(),
         credentials: None,

@@ -52,6 +52,15 @@ pub struct Buckets {
 
 /// A provider on `store`, with `settings` beside its endpoint.
 pub async fn open(store: &ObjectStore, settings: &[(&str, Value)]) -> Arc<dyn Provider> {
+    open_as(store, settings, None).await
+}
+
+/// The same, of an identity that had this account before.
+pub async fn open_as(
+    store: &ObjectStore,
+    settings: &[(&str, Value)],
+    account: Option<&str>,
+) -> Arc<dyn Provider> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut all = BTreeMap::from([("endpoint".to_owned(), Value::from(store.endpoint.as_str()))]);
     all.extend(
@@ -73,6 +82,7 @@ pub async fn open(store: &ObjectStore, settings: &[(&str, Value)]) -> Arc<dyn Pr
         .open(ProviderConfig {
             name: "s3".into(),
             settings: all,
+            account: account.map(str::to_owned),
             credentials: Some(CredentialSource::Secret {
                 origin: "test/keys".to_owned(),
                 data,
