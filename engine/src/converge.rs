@@ -36,6 +36,9 @@ const FACTS_AGE: Duration = Duration::from_secs(15);
 /// Events of a watch that come so close together are taken together.
 const BURST: Duration = Duration::from_millis(20);
 
+/// A long sleep looks so often whether it is to stop.
+const STEP: Duration = Duration::from_millis(200);
+
 /// How to apply.
 #[derive(Clone, Debug)]
 pub struct ApplyOptions {
@@ -172,12 +175,16 @@ impl<'r> Run<'r> {
         loop {
             self.remember_leaving(session, &pass.plan);
             let news = Self::remember(session, &pass.plan);
-            if Self::remember_holds(session, &pass.plan) {
+            let held = Self::remember_holds(session, &pass.plan);
+            let looked = Self::remember_looks(session, &pass.plan);
+            if held || looked {
+                // What was seen is worth as much as the time that passes after it.
                 session.save_ledger().await?;
             }
             let ready = pass.plan.ready().next().is_some();
             let idle = pass.plan.mints.is_empty() && !ready;
-            let settled = idle && !news && (pass.report.is_converged() || !self.may_change(session, &pass));
+            let settled =
+                idle && !news && !looked && (pass.report.is_converged() || !self.may_change(session, &pass));
             if settled && !self.facts_are_old {
                 session.save_ledger().await?;
                 return Ok(pass.report);
@@ -196,7 +203,7 @@ impl<'r> Run<'r> {
             } else if idle && pass.stale_types && !self.asked_types {
                 // What defines them is ready, so that they should be there at once; if not, they are waited for.
                 self.asked_types = true;
-            } else if idle && news {
+            } else if idle && (news || looked) {
                 // What is provisioned now may be what somebody is to be told: the next pass sees.
             } else if idle {
                 self.wait(session, &pass).await;
@@ -219,6 +226,9 @@ impl<'r> Run<'r> {
     /// Whether something that is waited for may come without our writing.
     fn may_change(&self, session: &Session<'_>, pass: &Pass) -> bool {
         if self.read_again < ATTEMPTS && session.snapshot.has_passing_failures() {
+            return true;
+        }
+        if self.next_look(session, pass).is_some() {
             return true;
         }
         if !self.options.wait {
@@ -257,6 +267,15 @@ impl<'r> Run<'r> {
         }
     }
 
+    /// When the next look that tells more is to be made, if that is before the end of this run.
+    fn next_look(&self, session: &Session<'_>, pass: &Pass) -> Option<Instant> {
+        let next = pass.plan.looks().map(|(_, from)| from).min()?;
+        let now = session.engine.clock.now().unix_timestamp();
+        let wait = u64::try_from(next.unix_timestamp().saturating_sub(now)).unwrap_or_default();
+        let at = Instant::now().checked_add(Duration::from_secs(wait))?;
+        (self.options.wait && at < self.deadline).then_some(at)
+    }
+
     async fn write(&mut self, session: &mut Session<'_>, plan: &Plan) -> Result<(), EngineError> {
         if session.policy.approve.as_deref() == Some(plan.hash.as_str()) {
             let steps = plan
@@ -270,11 +289,6 @@ impl<'r> Run<'r> {
         for mint in &plan.mints {
             let name = name(mint);
             session.ledger.remember_name(&mint.address, &name);
-        }
-        if let Some(uid) = session.cluster().map(str::to_owned)
-            && session.ledger.cluster().is_none()
-        {
-            session.ledger.bind_cluster(&uid);
         }
         // Under a name that was made up here nobody else creates: should the answer of the create call be lost, what
         // it made is known to be ours.
@@ -356,6 +370,7 @@ impl<'r> Run<'r> {
                     session.ledger.remember_created(&address, &key.to_string());
                     session.ledger.remember_made(&address, key, written.uid.clone());
                     session.ledger.forget_replaced(&address);
+                    session.ledger.remember_missing(&address, &[]);
                 }
                 if let Some((facet, declared)) = set_by(planned, facet.as_ref())
                     && session.is_unversioned(key, facet)
@@ -391,6 +406,12 @@ impl<'r> Run<'r> {
                     session.refused.insert(what, error.to_string());
                 }
             }
+            // The name was made up here, nothing was ever kept under it, and it is somebody else's: another one will do.
+            Err(ProviderError::Foreign { .. })
+                if verb == StepVerb::Create
+                    && session.ledger.name(&address) == Some(key.name.as_str())
+                    && !planned.was_provisioned
+                    && session.ledger.give_up_name(&address) => {}
             Err(error) => {
                 session.refused.insert(what, refusal(&error));
             }
@@ -453,6 +474,17 @@ impl<'r> Run<'r> {
             .checked_add(self.poll)
             .map_or(self.deadline, |at| at.min(self.deadline));
         self.poll = self.poll.saturating_mul(2).min(POLL.1);
+        if let Some(at) = self.next_look(session, pass)
+            && pass.unready.is_empty()
+            && pass.open_facts.is_empty()
+            && !pass.stale_types
+            && !session.snapshot.has_passing_failures()
+        {
+            // Nothing else can change, so that nothing else is looked at.
+            sleep(at, &self.options.stop).await;
+            Self::look_again(session, pass);
+            return;
+        }
         let pushed = watch(session.providers.open(), &pass.unready, until, &self.options.stop).await;
         let keys: BTreeSet<_> = pushed.iter().map(|(wanted, _)| wanted.key.clone()).collect();
         for (wanted, result) in pushed {
@@ -461,12 +493,22 @@ impl<'r> Run<'r> {
         if session.snapshot.forget_passing_failures() {
             self.read_again = self.read_again.saturating_add(1);
             session.providers.forget_failures();
+            session.accounts.retain(|_, account| account.is_ok());
         }
+        Self::look_again(session, pass);
         for wanted in &pass.unready {
             if !keys.contains(&wanted.key) {
                 session.snapshot.forget(&wanted.key, None);
             }
         }
+    }
+}
+
+/// Waits until `until`, or until it is to stop.
+async fn sleep(until: Instant, stop: &Stop) {
+    while !stop.is_stopped() && Instant::now() < until {
+        let next = Instant::now().checked_add(STEP).unwrap_or(until);
+        tokio::time::sleep_until(next.min(until)).await;
     }
 }
 

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use holdfast_contract::{
-    ApiType, Facet, PolicyId, ProviderName, Registry, ResourceKey, Served, StateStore, Wanted,
+    ApiType, Facet, PolicyId, Provider, ProviderError, ProviderName, Query, Registry, ResourceKey, Served,
+    StateStore, Wanted,
 };
 use holdfast_expression::{Context, Value};
-use holdfast_policy::{Parameters, Rule, ValidPolicy, to_expression};
-use time::OffsetDateTime;
+use holdfast_policy::{Name, Parameters, Rule, ValidPolicy, to_expression};
 
 use crate::address::Address;
 use crate::checks::{self, CheckResult};
+use crate::clock::Clock;
 use crate::diff::{self, Comparisons};
 use crate::evaluate::Evaluator;
 use crate::facts::{self, Facts};
@@ -21,7 +22,7 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::objects;
 use crate::observe::{Snapshot, observe};
 use crate::phase::{IllegalTransition, Phase};
-use crate::plan;
+use crate::plan::{self, Accounts};
 use crate::preview;
 use crate::providers::{ProviderSettings, Providers};
 use crate::removal::{self, Leaving};
@@ -59,6 +60,8 @@ pub struct Engine {
     pub registry: Registry,
     /// The ledger and the lease.
     pub state: Arc<dyn StateStore>,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 /// One policy and what is known of its world, from pass to pass.
@@ -71,6 +74,8 @@ pub(crate) struct Session<'p> {
     pub(crate) served: BTreeMap<ApiType, Served>,
     pub(crate) ledger: Ledger,
     cluster: Option<String>,
+    /// What each provider's service says of who is signed in.
+    pub(crate) accounts: Accounts,
     pub(crate) phases: BTreeMap<Address, Phase>,
     pub(crate) accepted: BTreeMap<(Address, Option<Facet>), Accepted>,
     pub(crate) refused: BTreeMap<(Address, Option<Facet>), String>,
@@ -117,7 +122,7 @@ impl Engine {
     #[must_use]
     pub fn evaluator(&self) -> Evaluator<'static> {
         Evaluator {
-            context: Context::at(now()).with_random(&SYSTEM_RANDOM),
+            context: Context::at(self.clock.now()).with_random(&SYSTEM_RANDOM),
         }
     }
 
@@ -134,11 +139,13 @@ impl<'p> Session<'p> {
         policy: &'p ValidPolicy,
         parameters: &Parameters,
     ) -> Result<Self, EngineError> {
-        let providers = open_cluster(engine, policy).await;
+        let mut providers = open_cluster(engine, policy).await;
         let (ledger, cluster) = futures::join!(
             Ledger::load(engine.state.as_ref(), &policy.id),
             engine.state.cluster()
         );
+        let ledger = ledger?;
+        providers.expect_accounts(ledger.accounts());
         Ok(Self {
             engine,
             policy,
@@ -146,8 +153,9 @@ impl<'p> Session<'p> {
             providers,
             snapshot: Snapshot::default(),
             served: BTreeMap::new(),
-            ledger: ledger?,
+            ledger,
             cluster: cluster?,
+            accounts: Accounts::new(),
             phases: BTreeMap::new(),
             accepted: BTreeMap::new(),
             refused: BTreeMap::new(),
@@ -218,7 +226,17 @@ impl<'p> Session<'p> {
         let mut comparisons = diff::diff(&graph, &self.snapshot, &manager);
         preview::preview(&mut comparisons, &graph, self.providers.open()).await;
         let leaving = self.leaving(&graph, &facts, evaluator);
-        self.judge(&graph, &comparisons, &leaving, &manager, &mark, evaluator)
+        let earlier_life = self.earlier_life(&input, &graph);
+        self.judge(&graph, &comparisons, &leaving, earlier_life.as_deref(), evaluator)
+    }
+
+    /// What shows that the policy was applied before, where it generates names and there is no ledger that knows them.
+    fn earlier_life(&self, input: &graph::Input<'_>, graph: &ResourceGraph<'_>) -> Option<String> {
+        let mut variants = self.policy.rules.values().flat_map(|rule| &rule.variants);
+        let generates = variants.any(|variant| matches!(variant.name, Some(Name::Generate { .. })));
+        (generates && !self.ledger.exists())
+            .then(|| graph::sign_of_earlier_life(input, graph))
+            .flatten()
     }
 
     fn graph_input<'a>(
@@ -246,7 +264,7 @@ impl<'p> Session<'p> {
     async fn read(&mut self, facts: &Facts, evaluator: Evaluator<'_>) {
         let mark = mark(&self.policy.id);
         for _ in 0..MAX_ROUNDS {
-            let (apis, settings, searches, wanted) = {
+            let (apis, settings, searches, unlisted, wanted) = {
                 let input = self.graph_input(facts, &mark, evaluator);
                 let graph = graph::build(&input);
                 let searches: Vec<_> = graph
@@ -264,7 +282,7 @@ impl<'p> Session<'p> {
                         wanted.push(leaving.wanted());
                     }
                 }
-                (types(&graph), settings, searches, wanted)
+                (types(&graph), settings, searches, graph.unlisted(&input), wanted)
             };
             let apis: Vec<ApiType> = apis
                 .into_iter()
@@ -288,16 +306,37 @@ impl<'p> Session<'p> {
                 let provider = open.get(provider)?.clone();
                 Some(async move { (address.clone(), provider.find(query).await) })
             }));
+            let lists = join_all(unlisted.into_iter().map(|(address, provider, query)| {
+                let provider = open.get(&provider).cloned();
+                async move { (address, is_listed(provider, &query).await) }
+            }));
+            let strangers: Vec<_> = open
+                .iter()
+                .filter(|(name, _)| !self.accounts.contains_key(*name))
+                .collect();
+            let asked = join_all(
+                strangers
+                    .into_iter()
+                    .map(|(name, provider)| async move { (name.clone(), provider.account().await) }),
+            );
             let missing = self.snapshot.missing(&wanted);
-            let (found, ()) = futures::join!(finds, observe(&mut self.snapshot, &missing, &open));
-            let searches_made = found.len().saturating_add(failures.len());
+            let now = self.engine.clock.now();
+            let (found, listed, accounts, ()) =
+                futures::join!(finds, lists, asked, observe(&mut self.snapshot, &missing, &open));
+            self.accounts.extend(accounts);
+            let looks_made = [found.len(), failures.len(), listed.len()]
+                .into_iter()
+                .any(|made| made > 0);
             for (address, result) in found {
-                self.snapshot.keep_search(address, result);
+                self.snapshot.keep_search(address, now, result);
             }
             for (address, error) in failures {
-                self.snapshot.keep_search(address, Err(error));
+                self.snapshot.keep_search(address, now, Err(error));
             }
-            if missing.is_empty() && searches_made == 0 {
+            for (address, listed) in listed {
+                self.snapshot.keep_absence(address, now, listed);
+            }
+            if missing.is_empty() && !looks_made {
                 return;
             }
         }
@@ -387,6 +426,7 @@ impl<'p> Session<'p> {
             hash: String::new(),
             removable: BTreeMap::new(),
             forgotten: Vec::new(),
+            earlier_life: None,
         };
         let mut report = report::build(&self.policy.id, Vec::new(), &plan, Vec::new());
         report.unmet = unmet;
@@ -406,11 +446,11 @@ impl<'p> Session<'p> {
         graph: &ResourceGraph<'_>,
         comparisons: &Comparisons,
         leaving: &[Leaving<'_>],
-        manager: &str,
-        mark: &str,
+        earlier_life: Option<&str>,
         evaluator: Evaluator<'_>,
     ) -> Result<Pass, EngineError> {
         let blocked = self.blocked();
+        let (manager, mark) = (manager(&self.policy.id), mark(&self.policy.id));
         let plan = plan::build(&plan::Input {
             policy: &self.policy.id,
             mode: self.policy.mode,
@@ -421,8 +461,12 @@ impl<'p> Session<'p> {
             ledger: &self.ledger,
             served: &self.served,
             phases: &self.phases,
-            manager,
-            mark,
+            ground: &self.engine.state.ground(&self.policy.id),
+            accounts: &self.accounts,
+            earlier_life,
+            ledger_place: &self.engine.state.place(&self.policy.id),
+            manager: &manager,
+            mark: &mark,
             limits: &self.policy.limits,
             approve: self.policy.approve.as_deref(),
             approved: &self.approved,
@@ -523,6 +567,19 @@ impl<'p> Session<'p> {
     }
 }
 
+/// Whether a complete list has what `query` names exactly.
+async fn is_listed(provider: Option<Arc<dyn Provider>>, query: &Query) -> Result<bool, ProviderError> {
+    let provider = provider.ok_or_else(|| ProviderError::Unavailable {
+        service: "its provider".to_owned(),
+        message: "it was not opened".to_owned(),
+        source: None,
+    })?;
+    let found = provider.find(query).await?;
+    Ok(found
+        .iter()
+        .any(|found| Some(&found.key.name) == query.name_prefix.as_ref()))
+}
+
 /// The providers of a policy, of which the cluster's is open: facts, credentials and the ledger lie there.
 pub(crate) async fn open_cluster(engine: &Engine, policy: &ValidPolicy) -> Providers {
     let mut providers = Providers::new(engine.registry.clone(), &policy.id.namespace);
@@ -592,12 +649,6 @@ pub fn mark(policy: &PolicyId) -> String {
 fn short_hash(text: &str) -> String {
     use sha2::{Digest, Sha256};
     crate::digest::hex(&Sha256::digest(text.as_bytes()), 16)
-}
-
-/// The time, to the second: a stamp needs no more, and clusters keep no more.
-fn now() -> OffsetDateTime {
-    let now = OffsetDateTime::now_utc();
-    now.replace_nanosecond(0).unwrap_or(now)
 }
 
 /// Where `randomString` takes its letters from.

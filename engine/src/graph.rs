@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use holdfast_contract as contract;
 use holdfast_contract::{
-    ApiType, Desired, Facet, Kind, Path, ProviderName, Registry, ResourceKey, Segment, Served,
+    ApiType, Desired, Facet, Kind, Observation, Path, ProviderName, Query, Registry, ResourceKey, Segment,
+    Served,
 };
 use holdfast_expression::Value;
 use holdfast_policy::{Check, Evaluated, Mode, Place, Rule, ValidPolicy, Variant, Verb};
@@ -29,6 +31,7 @@ mod naming;
 mod order;
 
 pub(crate) use documents::places;
+pub(crate) use naming::sign_of_earlier_life;
 pub use naming::{Naming, Search};
 
 /// All that a graph is built from. The same input gives the same graph.
@@ -102,8 +105,14 @@ pub struct Resource<'p> {
     pub manifest: Option<Arc<str>>,
     /// Places that are written along with another change.
     pub stamps: BTreeMap<Facet, Vec<Path>>,
+    /// Through which provider it is reached, once that is known.
+    pub provider: Option<ProviderName>,
     /// The tags by which it is known to be ours, where its name alone doesn't tell.
     pub identity: BTreeMap<String, String>,
+    /// The same as they were while its rule had its former keys.
+    pub former_identities: Vec<BTreeMap<String, String>>,
+    /// Whether the field that records its name stands beside one that says it was provisioned.
+    pub recorded_as_provisioned: bool,
     /// What must be there before it is created.
     pub needs: BTreeSet<Address>,
     /// What must be there before a facet is set for the first time.
@@ -131,10 +140,29 @@ impl Resource<'_> {
         Some(self.declared.as_ref()?.origin(&whole))
     }
 
-    /// Whether it was Converged at least once, under this or a former key of its rule.
+    /// Its address, and what that was while its rule had its former keys.
+    pub fn known_as(&self) -> impl Iterator<Item = Address> {
+        naming::known_as(&self.address, self.rule)
+    }
+
+    /// Whether it was Converged at least once: the ledger says so, under this or a former key of its rule, or, should
+    /// the ledger be lost, what was recorded beside its name.
     #[must_use]
     pub fn was_provisioned(&self, ledger: &Ledger) -> bool {
-        naming::known_as(&self.address, self.rule).any(|address| ledger.provisioned(&address))
+        self.recorded_as_provisioned || self.known_as().any(|address| ledger.provisioned(&address))
+    }
+
+    /// Whether this policy created it.
+    #[must_use]
+    pub fn was_created(&self, ledger: &Ledger) -> bool {
+        self.known_as().any(|address| ledger.created(&address))
+    }
+
+    /// What this policy last set of `facet`.
+    #[must_use]
+    pub fn last_set(&self, ledger: &Ledger, facet: &Facet) -> Option<contract::Value> {
+        self.known_as()
+            .find_map(|address| ledger.last_set(&address, facet))
     }
 
     /// Since when its disruptive steps are held up, under this or a former key of its rule.
@@ -317,6 +345,33 @@ impl ResourceGraph<'_> {
             let desired = resource.facets.get(kind.root_facet());
             desired.is_some_and(|desired| !kind.defines(key, &desired.value).is_empty())
         })
+    }
+
+    /// What was there once and isn't found: whether a complete list has it has to be seen before it counts as gone.
+    /// Objects aside, whose servers are asked for the very one.
+    #[must_use]
+    pub fn unlisted(&self, input: &Input<'_>) -> Vec<(Address, ProviderName, Query)> {
+        self.resources
+            .iter()
+            .filter(|resource| resource.state == State::Active && resource.verb() == Verb::Ensure)
+            .filter(|resource| input.snapshot.absence(&resource.address).is_none())
+            .filter_map(|resource| {
+                let key = resource.key.as_ref().filter(|key| key.api.is_none())?;
+                let is_absent = matches!(input.snapshot.get(key), Some(Ok(Observation::Absent)));
+                if !is_absent || !resource.was_provisioned(input.ledger) {
+                    return None;
+                }
+                let query = Query {
+                    kind: key.kind.clone(),
+                    api: None,
+                    namespace: None,
+                    selector: None,
+                    name_prefix: Some(key.name.clone()),
+                    read: BTreeSet::new(),
+                };
+                Some((resource.address.clone(), key.provider.clone(), query))
+            })
+            .collect()
     }
 
     /// The searches that have to be made before names can be told, with the provider of each.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_contract::{Facet, PolicyId, ProviderError, StateStore, Value, Version};
+use holdfast_contract::{Facet, PolicyId, ProviderError, ProviderName, StateStore, Value, Version};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -18,6 +18,8 @@ pub use removable::Removable;
 
 /// The entry of the stored map that holds the document.
 const ENTRY: &str = "ledger.json";
+/// So many generated names may turn out to be somebody else's, which with random names hardly one does.
+const TAKEN: usize = 3;
 /// The form of the document that this version writes.
 const FORMAT: u32 = 1;
 
@@ -29,6 +31,18 @@ struct Document {
     /// The uid of the cluster that this ledger belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cluster: Option<String>,
+    /// The account or project that each provider was signed in to, by the provider's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    accounts: BTreeMap<String, String>,
+    /// When it was made anew, where there were signs of an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    made_anew: Option<Moment>,
+    /// Generated names that turned out to be somebody else's, by address.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    taken: BTreeMap<String, BTreeSet<String>>,
+    /// When what was there once was proven to be gone, by address, each proof for itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    missing: BTreeMap<String, Vec<Moment>>,
     /// Generated names, by address.
     #[serde(default)]
     names: BTreeMap<String, String>,
@@ -53,6 +67,25 @@ struct Document {
     /// What is to be deleted when it leaves the policy, by address.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     removable: BTreeMap<String, Removable>,
+}
+
+/// A time, as RFC 3339 in the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct Moment(OffsetDateTime);
+
+impl TryFrom<String> for Moment {
+    type Error = time::error::Parse;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        OffsetDateTime::parse(&text, &Rfc3339).map(Self)
+    }
+}
+
+impl From<Moment> for String {
+    fn from(moment: Moment) -> Self {
+        crate::clock::written(moment.0)
+    }
 }
 
 /// Why a ledger can't be used.
@@ -145,6 +178,37 @@ impl Ledger {
         self.document.cluster = Some(uid.to_owned());
     }
 
+    /// The account or project that the provider `name` was signed in to.
+    #[must_use]
+    pub fn account(&self, name: &ProviderName) -> Option<&str> {
+        self.document.accounts.get(name.as_str()).map(String::as_str)
+    }
+
+    /// All of those, by provider.
+    #[must_use]
+    pub fn accounts(&self) -> &BTreeMap<String, String> {
+        &self.document.accounts
+    }
+
+    /// Binds what it says of `provider` to an account, unless it is bound to one.
+    pub fn bind_account(&mut self, provider: &ProviderName, account: &str) {
+        self.document
+            .accounts
+            .entry(provider.to_string())
+            .or_insert_with(|| account.to_owned());
+    }
+
+    /// When it was made anew where there were signs of an earlier one, if that was so.
+    #[must_use]
+    pub fn made_anew(&self) -> Option<OffsetDateTime> {
+        self.document.made_anew.map(|moment| moment.0)
+    }
+
+    /// Remembers that it is made anew.
+    pub fn remember_made_anew(&mut self, at: OffsetDateTime) {
+        self.document.made_anew = Some(Moment(at));
+    }
+
     /// The generated name of `address`.
     #[must_use]
     pub fn name(&self, address: &Address) -> Option<&str> {
@@ -154,6 +218,74 @@ impl Ledger {
     /// Remembers a generated name. It counts only once it is stored.
     pub fn remember_name(&mut self, address: &Address, name: &str) {
         self.document.names.insert(address.to_string(), name.to_owned());
+    }
+
+    /// Whether `name` was generated for `address` and turned out to be somebody else's.
+    #[must_use]
+    pub fn is_taken(&self, address: &Address, name: &str) -> bool {
+        let taken = self.document.taken.get(&address.to_string());
+        taken.is_some_and(|taken| taken.contains(name))
+    }
+
+    /// Gives up the generated name of `address`, which is somebody else's; false: so many were given up already that
+    /// something else must be wrong.
+    pub fn give_up_name(&mut self, address: &Address) -> bool {
+        let address = address.to_string();
+        let taken = self.document.taken.entry(address.clone()).or_default();
+        if taken.len() >= TAKEN {
+            return false;
+        }
+        taken.extend(self.document.names.remove(&address));
+        self.document.created.remove(&address);
+        self.document.made.remove(&address);
+        true
+    }
+
+    /// When what was at `address` was proven to be gone, in order of time.
+    #[must_use]
+    pub fn missing(&self, address: &Address) -> Vec<OffsetDateTime> {
+        let proofs = self.document.missing.get(&address.to_string());
+        proofs.into_iter().flatten().map(|proof| proof.0).collect()
+    }
+
+    /// Remembers the proofs that what was at `address` is gone; none: it is there.
+    pub fn remember_missing(&mut self, address: &Address, proofs: &[OffsetDateTime]) {
+        if proofs.is_empty() {
+            self.document.missing.remove(&address.to_string());
+        } else {
+            let proofs = proofs.iter().copied().map(Moment).collect();
+            self.document.missing.insert(address.to_string(), proofs);
+        }
+    }
+
+    /// Gives `address` what is known of `former`, as far as it has nothing of its own. The old entries stay, so that
+    /// whoever goes back to the old rule finds them.
+    pub fn inherit(&mut self, address: &Address, former: &Address) {
+        fn copy<T: Clone>(entries: &mut BTreeMap<String, T>, from: &str, to: &str) {
+            if let Some(value) = entries.get(from).cloned() {
+                entries.entry(to.to_owned()).or_insert(value);
+            }
+        }
+        let (from, to) = (former.to_string(), address.to_string());
+        let document = &mut self.document;
+        copy(&mut document.names, &from, &to);
+        copy(&mut document.created, &from, &to);
+        copy(&mut document.made, &from, &to);
+        copy(&mut document.taken, &from, &to);
+        copy(&mut document.missing, &from, &to);
+        if document.provisioned.contains(&from) {
+            document.provisioned.insert(to.clone());
+        }
+        let prefix = format!("{from}.");
+        let set: Vec<(String, serde_json::Value)> = document
+            .set
+            .range(prefix.clone()..)
+            .take_while(|(key, _)| key.starts_with(&prefix))
+            .filter_map(|(key, value)| Some((format!("{to}.{}", key.strip_prefix(&prefix)?), value.clone())))
+            .collect();
+        for (key, value) in set {
+            document.set.entry(key).or_insert(value);
+        }
     }
 
     /// Whether this policy created what stands at `address`.

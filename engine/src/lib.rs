@@ -29,6 +29,7 @@
 pub mod address;
 pub mod apply;
 pub mod checks;
+pub mod clock;
 pub mod converge;
 pub mod cycle;
 pub mod diff;
@@ -53,6 +54,7 @@ pub mod variables;
 
 pub use address::Address;
 pub use apply::Stop;
+pub use clock::Clock;
 pub use converge::{ApplyOptions, Progress};
 pub use cycle::{Engine, EngineError};
 pub use phase::Phase;

@@ -7,8 +7,12 @@ use futures::future::join_all;
 use holdfast_contract::{
     Facet, FacetState, Found, Observation, Provider, ProviderError, ProviderName, ResourceKey, Wanted,
 };
+use time::OffsetDateTime;
 
 use crate::address::Address;
+
+/// What a search found; an error where it is incomplete.
+pub type Searched = Result<Vec<Found>, ProviderError>;
 
 /// Everything that was read so far. Nothing in it is read again until it is forgotten.
 #[derive(Clone, Debug, Default)]
@@ -16,7 +20,9 @@ pub struct Snapshot {
     observations: BTreeMap<ResourceKey, Result<Observation, ProviderError>>,
     /// Which facets were asked for, so that a later wish for more reads only what is missing.
     asked: BTreeMap<ResourceKey, BTreeSet<Facet>>,
-    searches: BTreeMap<Address, Result<Vec<Found>, ProviderError>>,
+    searches: BTreeMap<Address, (OffsetDateTime, Searched)>,
+    /// Whether what isn't found is listed all the same, by the address of the resource.
+    absences: BTreeMap<Address, (OffsetDateTime, Result<bool, ProviderError>)>,
     lists: BTreeMap<String, Result<Vec<Found>, ProviderError>>,
 }
 
@@ -27,15 +33,38 @@ impl Snapshot {
         self.observations.get(key)
     }
 
-    /// What the search for the resource at `address` found; none if it wasn't made.
+    /// What the search for the resource at `address` found, and when it was made; none if it wasn't.
     #[must_use]
-    pub fn search(&self, address: &Address) -> Option<&Result<Vec<Found>, ProviderError>> {
+    pub fn search(&self, address: &Address) -> Option<&(OffsetDateTime, Searched)> {
         self.searches.get(address)
     }
 
     /// Keeps what a search found.
-    pub fn keep_search(&mut self, address: Address, result: Result<Vec<Found>, ProviderError>) {
-        self.searches.insert(address, result);
+    pub fn keep_search(&mut self, address: Address, at: OffsetDateTime, result: Searched) {
+        self.searches.insert(address, (at, result));
+    }
+
+    /// Whether a complete list has the resource at `address`, which isn't found by its name, and when that was seen;
+    /// none if nobody looked.
+    #[must_use]
+    pub fn absence(&self, address: &Address) -> Option<&(OffsetDateTime, Result<bool, ProviderError>)> {
+        self.absences.get(address)
+    }
+
+    /// Keeps whether a list, which is to be complete, has the resource at `address`.
+    pub fn keep_absence(
+        &mut self,
+        address: Address,
+        at: OffsetDateTime,
+        listed: Result<bool, ProviderError>,
+    ) {
+        self.absences.insert(address, (at, listed));
+    }
+
+    /// Forgets what was searched and listed for `address`, so that it is looked for again.
+    pub fn forget_looks(&mut self, address: &Address) {
+        self.searches.remove(address);
+        self.absences.remove(address);
     }
 
     /// What was listed for the fact `name`; none if it wasn't.
@@ -104,14 +133,19 @@ impl Snapshot {
     #[must_use]
     pub fn has_passing_failures(&self) -> bool {
         self.observations.values().any(is_passing)
-            || self.searches.values().any(is_passing_search)
+            || self
+                .searches
+                .values()
+                .any(|(_, result)| is_passing_search(result))
+            || self.absences.values().any(is_passing_absence)
             || self.lists.values().any(is_passing_search)
     }
 
     /// Forgets what could not be read for the moment only, so that it is read again; whether there was any.
     pub fn forget_passing_failures(&mut self) -> bool {
         let found = self.has_passing_failures();
-        self.searches.retain(|_, result| !is_passing_search(result));
+        self.searches.retain(|_, (_, result)| !is_passing_search(result));
+        self.absences.retain(|_, absence| !is_passing_absence(absence));
         self.lists.retain(|_, result| !is_passing_search(result));
         let failed: Vec<ResourceKey> = self
             .observations
@@ -156,6 +190,10 @@ fn is_passing(result: &Result<Observation, ProviderError>) -> bool {
             .values()
             .any(|state| matches!(state, FacetState::Unreadable(error) if error.is_transient())),
     }
+}
+
+fn is_passing_absence((_, listed): &(OffsetDateTime, Result<bool, ProviderError>)) -> bool {
+    matches!(listed, Err(error) if error.is_transient())
 }
 
 fn is_passing_search(result: &Result<Vec<Found>, ProviderError>) -> bool {

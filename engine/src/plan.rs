@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_contract::{ApiType, Facet, Observation, PolicyId, Served};
+use holdfast_contract::{
+    ApiType, Facet, Observation, PolicyId, ProviderError, ProviderName, ResourceKey, Served,
+};
 use holdfast_policy::{Limits, Mode};
+use time::OffsetDateTime;
 
 use crate::address::Address;
 use crate::diff::Comparisons;
@@ -13,7 +16,7 @@ use crate::ledger::Ledger;
 use crate::observe::Snapshot;
 use crate::phase::{Event, IllegalTransition, Phase};
 use crate::removal::Leaving;
-use crate::step::{Accepted, Held, Mint, Plan, PlannedResource, Step, StepVerb};
+use crate::step::{Accepted, Held, Mint, Plan, PlannedResource, Step, StepVerb, Vanishing};
 
 mod deletion;
 mod guards;
@@ -23,10 +26,15 @@ mod limits;
 mod needs;
 mod present;
 mod removal;
+mod vanish;
 
 use judge::Judge;
 
 pub(crate) use guards::refusal;
+pub(crate) use vanish::PROOFS;
+
+/// What each provider's service says of who is signed in; none: it can't say.
+pub type Accounts = BTreeMap<ProviderName, Result<Option<String>, ProviderError>>;
 
 /// All that a plan is built from. The same input gives the same plan.
 #[derive(Debug)]
@@ -49,6 +57,14 @@ pub struct Input<'a> {
     pub served: &'a BTreeMap<ApiType, Served>,
     /// Where each resource stood after the pass before, and after the writes since.
     pub phases: &'a BTreeMap<Address, Phase>,
+    /// The objects that the policy's own state is kept in, and what those lie in.
+    pub ground: &'a [ResourceKey],
+    /// Which account or project each provider is signed in to, as far as its service says.
+    pub accounts: &'a Accounts,
+    /// What shows that the policy was applied before, where there is no ledger that says so.
+    pub earlier_life: Option<&'a str>,
+    /// Where the ledger is kept, for people.
+    pub ledger_place: &'a str,
     /// The policy's field manager.
     pub manager: &'a str,
     /// By what the policy's things are marked.
@@ -82,6 +98,7 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
         hash: String::new(),
         removable: BTreeMap::new(),
         forgotten: Vec::new(),
+        earlier_life: input.earlier_life.map(str::to_owned),
     };
     let mut phases: BTreeMap<Address, Phase> = BTreeMap::new();
     let mut held: BTreeSet<Address> = BTreeSet::new();
@@ -90,6 +107,7 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
             && resource.mode == Mode::Enforce
             && (found.is_some() || resource.variant.is_some_and(|variant| variant.create))
             && input.blocked.is_none()
+            && guards::account(input, resource).is_none()
         {
             let mint = Mint {
                 address: resource.address.clone(),
@@ -128,6 +146,9 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
             blocked: found.blocked,
             overridden: found.overridden,
             hold: found.hold,
+            was_provisioned: resource.was_provisioned(input.ledger),
+            vanishing: found.vanishing,
+            look_again: found.look_again,
         });
     }
     removal::plan(input, &mut plan)?;
@@ -152,6 +173,8 @@ struct Found {
     blocked: BTreeMap<Facet, String>,
     overridden: Vec<String>,
     hold: Option<Held>,
+    vanishing: Option<Vanishing>,
+    look_again: Option<OffsetDateTime>,
 }
 
 impl Found {
@@ -163,7 +186,15 @@ impl Found {
             blocked: BTreeMap::new(),
             overridden: Vec::new(),
             hold: None,
+            vanishing: None,
+            look_again: None,
         }
+    }
+
+    /// Another look, from `at` on, will tell more.
+    fn again(mut self, at: OffsetDateTime) -> Self {
+        self.look_again = Some(at);
+        self
     }
 
     fn with(mut self, step: Step) -> Self {

@@ -150,6 +150,8 @@ pub struct Providers {
     namespace: String,
     open: BTreeMap<ProviderName, Arc<dyn Provider>>,
     failed: BTreeMap<ProviderName, ProviderError>,
+    /// The accounts that they were signed in to before.
+    accounts: BTreeMap<String, String>,
 }
 
 impl Providers {
@@ -161,7 +163,13 @@ impl Providers {
             namespace: namespace.to_owned(),
             open: BTreeMap::new(),
             failed: BTreeMap::new(),
+            accounts: BTreeMap::new(),
         }
+    }
+
+    /// Says which accounts they were signed in to before, to those that are opened from now on.
+    pub fn expect_accounts(&mut self, accounts: &BTreeMap<String, String>) {
+        self.accounts.clone_from(accounts);
     }
 
     /// Those that are open, by name.
@@ -232,6 +240,7 @@ impl Providers {
         let config = ProviderConfig {
             name: settings.name.clone(),
             settings: settings.settings.clone(),
+            account: self.accounts.get(settings.name.as_str()).cloned(),
             credentials,
         };
         factory.open(config).await

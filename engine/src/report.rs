@@ -9,7 +9,9 @@ use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
 use crate::checks::CheckResult;
+use crate::clock;
 use crate::phase::Phase;
+use crate::plan::PROOFS;
 use crate::step::{Excess, FacetChange, Held, HoldState, Plan, PlannedResource, Step, StepVerb};
 
 mod text;
@@ -96,6 +98,9 @@ pub struct ResourceReport {
     /// What the rule's `hold` says of a disruptive change, if it says anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldReport>,
+    /// How far it is proven that what was there once is gone; left out where it is there, or never was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vanished: Option<VanishedReport>,
 }
 
 /// What a rule's `hold` says of a disruptive change.
@@ -117,6 +122,18 @@ pub struct HoldReport {
     pub left: Duration,
     /// Where the `hold` stands.
     pub place: Place,
+}
+
+/// How far it is proven that what was there once is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VanishedReport {
+    /// Whether it is proven.
+    pub proven: bool,
+    /// When it was neither found by its name nor listed, as the ledger remembers; RFC 3339.
+    pub proofs: Vec<String>,
+    /// How many of these are needed.
+    pub needed: usize,
 }
 
 /// What changes in one facet.
@@ -317,6 +334,11 @@ fn resource(planned: &PlannedResource) -> ResourceReport {
             .collect(),
         overridden: planned.overridden.clone(),
         hold: planned.hold.as_ref().and_then(hold),
+        vanished: planned.vanishing.as_ref().map(|vanishing| VanishedReport {
+            proven: vanishing.proven,
+            proofs: vanishing.proofs.iter().copied().map(clock::written).collect(),
+            needed: PROOFS,
+        }),
     }
 }
 

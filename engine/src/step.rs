@@ -23,6 +23,8 @@ pub struct Plan {
     pub excess: Option<Excess>,
     /// By what a person approves this plan, whatever a limit says.
     pub hash: String,
+    /// What shows that the policy was applied before, where there is no ledger that says so.
+    pub earlier_life: Option<String>,
     /// What to remember of each resource for when it leaves the policy; none: nothing, whatever was remembered.
     pub removable: BTreeMap<Address, Option<Removable>>,
     /// What has left the policy and is to be forgotten.
@@ -54,6 +56,13 @@ impl Plan {
             let step = resource.step.as_ref()?;
             step.is_ready().then_some((resource, step))
         })
+    }
+
+    /// What only another look will tell, each with the time from which that counts.
+    pub fn looks(&self) -> impl Iterator<Item = (&PlannedResource, OffsetDateTime)> {
+        self.resources
+            .iter()
+            .filter_map(|resource| Some((resource, resource.look_again?)))
     }
 
     /// Whether nothing is left to do and nothing waits.
@@ -99,6 +108,23 @@ pub struct PlannedResource {
     pub overridden: Vec<String>,
     /// What the rule's `hold` says of what the step disrupts, if it was asked.
     pub hold: Option<Held>,
+    /// Whether it was Converged once.
+    pub was_provisioned: bool,
+    /// How far it is proven that what was there once is gone; none where it is there, or never was.
+    pub vanishing: Option<Vanishing>,
+    /// From when on another look at it tells more than this one.
+    pub look_again: Option<OffsetDateTime>,
+}
+
+/// How far it is proven that what was there once is gone: not found by its name, and not in a complete list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vanishing {
+    /// When it was proven, as the ledger remembers.
+    pub proofs: Vec<OffsetDateTime>,
+    /// What was seen now, where that is a further proof.
+    pub fresh: Option<OffsetDateTime>,
+    /// Whether the remembered proofs are enough.
+    pub proven: bool,
 }
 
 /// What a rule's `hold` says of a disruptive step.

@@ -26,7 +26,8 @@ async fn a_plan_of_nothing_writes_nothing() {
     assert_eq!(case.writes(), 0);
 }
 
-#[tokio::test]
+/// On paused timers, so that a slow machine takes no time.
+#[tokio::test(start_paused = true)]
 async fn it_converges_and_then_has_nothing_to_do() {
     let case = case();
     let report = case.apply().await;
@@ -74,4 +75,34 @@ async fn the_plan_is_in_graph_order() {
         }
     }
     assert!(place("namespace") < place("install") && place("bucket") < place("credentials"));
+}
+
+/// What stood in the status must not be false in between.
+#[tokio::test(start_paused = true)]
+async fn a_lost_ledger_does_not_make_a_provisioned_bucket_unprovisioned() {
+    let case = case();
+    assert!(case.apply().await.is_converged());
+    case.world.lose_ledger(&case.policy.id).unwrap();
+    case.world.forget_requests();
+    let plan = case.plan().await;
+    assert!(
+        plan.is_converged(),
+        "{}",
+        plan_text(&plan, TextOptions::default())
+    );
+    let report = case.apply().await;
+    assert!(
+        report.is_converged(),
+        "{}",
+        plan_text(&report, TextOptions::default())
+    );
+    let writes: Vec<String> = case
+        .world
+        .requests()
+        .into_iter()
+        .filter(|request| request.operation.is_write())
+        .map(|request| request.operation.to_string())
+        .filter(|operation| !matches!(operation.as_str(), "acquire" | "release" | "save"))
+        .collect();
+    assert!(writes.is_empty(), "{writes:?}");
 }

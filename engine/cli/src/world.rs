@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use holdfast_contract::{ProviderFactory, Registry, StateStore};
-use holdfast_engine::Engine;
+use holdfast_engine::{Clock, Engine};
 use holdfast_kubernetes::{Connection, KubernetesFactory};
 use holdfast_memory::World;
 use holdfast_s3::S3Factory;
@@ -44,6 +44,7 @@ async fn real(world: &Where) -> Result<Engine, String> {
     Ok(Engine {
         registry: registry(&kubernetes),
         state,
+        clock: Clock::System,
     })
 }
 
@@ -69,5 +70,6 @@ fn sandbox(state: Option<&Path>, folder: Option<&Path>) -> Result<Engine, String
     Ok(Engine {
         registry,
         state: store,
+        clock: Clock::System,
     })
 }

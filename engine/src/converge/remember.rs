@@ -1,21 +1,32 @@
 //! What a run writes into the ledger: what has converged, what is held up, and what is to go with its rule.
 
-use holdfast_contract::ProviderError;
+use holdfast_contract::{Observation, ProviderError};
 use holdfast_policy::{Name, Rule};
 
-use super::Run;
+use super::{Pass, Run};
 use crate::address::Address;
 use crate::cycle::{EngineError, Session};
 use crate::ledger::LedgerError;
 use crate::phase::Phase;
-use crate::step::{HoldState, Plan};
+use crate::step::{HoldState, Plan, PlannedResource, Vanishing};
 
 impl Run<'_> {
     /// Notes what has converged: that it did, and the name of what has a generated one, which the field that records
     /// it may be the only one to know. Whether anything has for the first time.
     pub(super) fn remember(session: &mut Session<'_>, plan: &Plan) -> bool {
         let mut news = false;
+        if plan.earlier_life.is_some() && session.ledger.made_anew().is_none() {
+            session.ledger.remember_made_anew(session.engine.clock.now());
+        }
         for resource in &plan.resources {
+            let rule = session.policy.rules.get(&resource.address.rule);
+            for former in rule.into_iter().flat_map(|rule| &rule.formerly) {
+                let former = Address {
+                    rule: former.clone(),
+                    ..resource.address.clone()
+                };
+                session.ledger.inherit(&resource.address, &former);
+            }
             let Some(key) = &resource.key else { continue };
             if resource.phase != Phase::Converged || !resource.blocked.is_empty() {
                 continue;
@@ -23,7 +34,6 @@ impl Run<'_> {
             news |= !session.ledger.provisioned(&resource.address);
             session.ledger.remember_provisioned(&resource.address);
             session.ledger.forget_replaced(&resource.address);
-            let rule = session.policy.rules.get(&resource.address.rule);
             let generated = rule.is_some_and(|rule| {
                 rule.variants
                     .iter()
@@ -39,6 +49,42 @@ impl Run<'_> {
             .map(|resource| (resource.address.clone(), resource.phase))
             .collect();
         news
+    }
+
+    /// Forgets what is to be looked at again now.
+    pub(super) fn look_again(session: &mut Session<'_>, pass: &Pass) {
+        let now = session.engine.clock.now();
+        for (resource, _) in pass.plan.looks().filter(|(_, from)| *from <= now) {
+            session.snapshot.forget_looks(&resource.address);
+            if let Some(key) = &resource.key {
+                session.snapshot.forget(key, None);
+            }
+        }
+    }
+
+    /// Notes what was seen to be gone, or to be there again; whether there was anything to note.
+    pub(super) fn remember_looks(session: &mut Session<'_>, plan: &Plan) -> bool {
+        let mut noted = false;
+        for resource in &plan.resources {
+            let address = &resource.address;
+            let mut proofs = session.ledger.missing(address);
+            match &resource.vanishing {
+                Some(Vanishing {
+                    proofs: known,
+                    fresh: Some(fresh),
+                    ..
+                }) => {
+                    proofs.clone_from(known);
+                    proofs.push(*fresh);
+                }
+                Some(_) => continue,
+                None if proofs.is_empty() || !session.is_there(resource) => continue,
+                None => proofs.clear(),
+            }
+            session.ledger.remember_missing(address, &proofs);
+            noted = true;
+        }
+        noted
     }
 
     /// Notes what is to go when it leaves the policy, and forgets what has gone or is no longer this policy's.
@@ -89,8 +135,25 @@ impl Run<'_> {
 }
 
 impl Session<'_> {
-    /// Stores the ledger; false: somebody else changed it, it was read again, and the pass must be made anew.
+    /// Whether it was read, and is there.
+    fn is_there(&self, resource: &PlannedResource) -> bool {
+        let read = resource.key.as_ref().and_then(|key| self.snapshot.get(key));
+        matches!(read, Some(Ok(Observation::Present(_))))
+    }
+
+    /// Stores the ledger, bound to the cluster and the accounts that it is of; false: somebody else changed it, it was
+    /// read again, and the pass must be made anew.
     pub(super) async fn save_ledger(&mut self) -> Result<bool, EngineError> {
+        if let Some(uid) = self.cluster().map(str::to_owned)
+            && self.ledger.cluster().is_none()
+        {
+            self.ledger.bind_cluster(&uid);
+        }
+        for (provider, account) in &self.accounts {
+            if let Ok(Some(account)) = account {
+                self.ledger.bind_account(provider, account);
+            }
+        }
         match self
             .ledger
             .save(self.engine.state.as_ref(), &self.policy.id)
@@ -119,8 +182,9 @@ impl Session<'_> {
         self.ledger.exists()
             && leaving
             && plan.forgotten.is_empty()
-            && converged
-                .into_iter()
-                .all(|resource| self.ledger.provisioned(&resource.address))
+            && converged.into_iter().all(|resource| {
+                self.ledger.provisioned(&resource.address)
+                    && self.ledger.missing(&resource.address).is_empty()
+            })
     }
 }

@@ -68,6 +68,7 @@ impl<'p> Builder<'_, 'p> {
         mut document: Evaluated,
     ) -> Resource<'p> {
         let mut resource = self.resource(address, roots, Some(variant), State::Active);
+        resource.provider = Some(named.settings.name.clone());
         resource.what = objects::what(&document.value).unwrap_or_else(|| resource.what.clone());
         match self.locate(named, None, &document.value) {
             Ok(key) => {

@@ -8,13 +8,16 @@ use holdfast_contract::{ApiType, Kind, Served};
 use holdfast_expression::{MapKey, Value};
 use holdfast_policy::{Mode, Name, Rule, Variant, Verb, lay_under, to_expression, two_cases_hold};
 
-use super::naming::{self, Generated, Naming, SearchFault};
+use super::naming::{self, Generated, Identity, Naming, SearchFault};
 use super::{CheckOnly, Input, Resource, ResourceGraph, State};
 use crate::address::Address;
 use crate::evaluate::NoAnswer;
 use crate::objects;
 use crate::providers::{self, ProviderSettings};
 use crate::scope::Roots;
+
+/// The tag that says which rule a generated resource is of.
+const RULE_TAG: &str = "holdfast-rule";
 
 /// Builds the resources of one rule.
 pub(super) struct Builder<'b, 'p> {
@@ -236,6 +239,7 @@ impl<'p> Builder<'_, 'p> {
         named: &Named<'_>,
     ) -> Resource<'p> {
         let mut resource = self.resource(address, roots, Some(variant), State::Active);
+        resource.provider = Some(named.settings.name.clone());
         resource.identity = match self.identity(address, roots, variant, name) {
             Ok(identity) => identity,
             Err(no) => {
@@ -243,6 +247,7 @@ impl<'p> Builder<'_, 'p> {
                 return resource;
             }
         };
+        resource.former_identities = self.former_identities(address, &resource.identity, variant);
         let text = match self.name(address, roots, name, named, &mut resource) {
             Ok(text) => text,
             Err(state) => {
@@ -327,8 +332,28 @@ impl<'p> Builder<'_, 'p> {
                 self.input.cluster.unwrap_or("none").to_owned(),
             ),
             ("holdfast-policy".to_owned(), self.input.mark.to_owned()),
-            ("holdfast-rule".to_owned(), address.to_string()),
+            (RULE_TAG.to_owned(), address.to_string()),
         ]))
+    }
+
+    /// The tags that a generated resource bore while its rule had its former keys, where they name the rule.
+    fn former_identities(
+        &self,
+        address: &Address,
+        identity: &BTreeMap<String, String>,
+        variant: &Variant,
+    ) -> Vec<BTreeMap<String, String>> {
+        if identity.is_empty() || variant.adopt.is_some() {
+            return Vec::new();
+        }
+        naming::known_as(address, self.rule)
+            .skip(1)
+            .map(|former| {
+                let mut identity = identity.clone();
+                identity.insert(RULE_TAG.to_owned(), former.to_string());
+                identity
+            })
+            .collect()
     }
 
     fn name(
@@ -348,7 +373,10 @@ impl<'p> Builder<'_, 'p> {
             ),
         };
         let (kind, provider) = (named.kind.name(), &named.settings.name);
-        let identity = &resource.identity;
+        let identity = Identity {
+            now: &resource.identity,
+            former: &resource.former_identities,
+        };
         match naming::generated(
             self.input,
             self.previous,
@@ -360,7 +388,10 @@ impl<'p> Builder<'_, 'p> {
             provider,
             identity,
         ) {
-            Generated::Settled(name) => Ok(Some(name)),
+            Generated::Settled(name, provisioned) => {
+                resource.recorded_as_provisioned = provisioned;
+                Ok(Some(name))
+            }
             Generated::Candidate(name, record) => {
                 resource.naming = Naming::Unrecorded(record);
                 Ok(Some(name))
@@ -376,6 +407,16 @@ impl<'p> Builder<'_, 'p> {
                     Some(SearchFault::Several(message)) => return Err(State::Blocked(message)),
                     None => {}
                 }
+                let naming = match naming {
+                    // Where nothing is to be made, nothing has to be waited for.
+                    Naming::Again { .. }
+                        if resource.mode != Mode::Enforce
+                            || resource.variant.is_none_or(|variant| !variant.create) =>
+                    {
+                        Naming::Mint { prefix, found: None }
+                    }
+                    naming => naming,
+                };
                 let found = match &naming {
                     Naming::Mint { found, .. } => found.clone(),
                     _ => None,
@@ -430,7 +471,10 @@ impl<'p> Builder<'_, 'p> {
             declared: None,
             manifest: None,
             stamps: BTreeMap::new(),
+            provider: None,
             identity: BTreeMap::new(),
+            former_identities: Vec::new(),
+            recorded_as_provisioned: false,
             needs: BTreeSet::new(),
             facet_needs: BTreeMap::new(),
             wanted: BTreeSet::new(),

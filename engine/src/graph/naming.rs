@@ -5,12 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_contract::{KindName, Observation, ProviderName, Query, Value};
-use holdfast_policy::{Record, Rule};
+use holdfast_contract::{KindName, Observation, ProviderName, Query, Segment, Value};
+use holdfast_policy::{Name, Record, Rule, Tree, TreeNode};
+use time::{Duration, OffsetDateTime};
 
-use super::{Input, is_unserved};
+use super::{Input, Resource, is_unserved};
 use crate::address::Address;
 use crate::graph::ResourceGraph;
+
+/// Where there are signs of an earlier life, a search that found nothing is repeated so much later: stores may lag.
+const REPEAT: Duration = Duration::minutes(1);
 
 /// How a resource came to its name.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +37,14 @@ pub enum Naming {
         /// The name of the one that was found and is ours.
         found: Option<String>,
     },
+    /// It has none, and a search found none; as there are signs of an earlier life, it is searched for once more
+    /// before a new one is made up: stores may lag.
+    Again {
+        /// A search that is made from then on counts.
+        from: OffsetDateTime,
+        /// What the signs are, as a clause.
+        sign: String,
+    },
     /// It can't be told yet.
     Open,
 }
@@ -42,14 +54,12 @@ pub enum Naming {
 pub struct Search {
     /// The query.
     pub query: Query,
-    /// What is ours bears all of these.
-    pub identity: BTreeMap<String, String>,
 }
 
 /// What the sources of a generated name say.
 pub(super) enum Generated {
-    /// This, and it may be used.
-    Settled(String),
+    /// This, and it may be used; and whether its record says that what bears it was provisioned.
+    Settled(String, bool),
     /// This, once it stands in its record.
     Candidate(String, String),
     /// Nothing yet: see the naming.
@@ -74,28 +84,35 @@ pub(super) fn generated(
     record: Option<&Record>,
     kind: &KindName,
     provider: &ProviderName,
-    identity: &BTreeMap<String, String>,
+    identity: Identity<'_>,
 ) -> Generated {
     let ledger = remembered(input, address, rule);
     let recorded = match record {
-        Some(record) => match previous.map_or(Recorded::NotRead, |graph| read_record(input, graph, record)) {
-            Recorded::Name(name) => Some(name),
-            Recorded::Empty => None,
-            Recorded::NotRead => return Generated::None(Naming::Open),
-            Recorded::Unreadable(why) => return Generated::Unknown(why),
-        },
+        Some(record) => {
+            match previous.map_or(Recorded::NotRead, |graph| read_record(input, graph, record, rule)) {
+                // A name that was given up as somebody else's is none.
+                Recorded::Name(name, _) if is_taken(input, address, rule, &name) => None,
+                Recorded::Name(name, provisioned) => Some((name, provisioned)),
+                Recorded::Empty => None,
+                Recorded::NotRead => return Generated::None(Naming::Open),
+                Recorded::Unreadable(why) => return Generated::Unknown(why),
+            }
+        }
         None => None,
     };
     match (recorded, ledger) {
-        (Some(recorded), Some(ledger)) if recorded != ledger => Generated::Contradiction(format!(
+        (Some((recorded, _)), Some(ledger)) if recorded != ledger => Generated::Contradiction(format!(
             "its recorded name is {recorded}, and the ledger's is {ledger}: correct one of them by hand"
         )),
-        (Some(name), _) => Generated::Settled(name),
+        (Some((name, provisioned)), _) => Generated::Settled(name, provisioned),
         (None, Some(name)) => match record {
             Some(record) => Generated::Candidate(name, format!("{}.{}", record.rule, record.path)),
-            None => Generated::Settled(name),
+            None => Generated::Settled(name, false),
         },
-        (None, None) => Generated::None(search(input, address, prefix, kind, provider, identity)),
+        (None, None) => {
+            let sign = || sign_of_earlier_life(input, previous?);
+            Generated::None(search(input, address, prefix, kind, provider, identity, &sign))
+        }
     }
 }
 
@@ -112,14 +129,19 @@ pub(super) fn known_as<'r>(address: &'r Address, rule: &'r Rule) -> impl Iterato
     std::iter::once(address.clone()).chain(former)
 }
 
+fn is_taken(input: &Input<'_>, address: &Address, rule: &Rule, name: &str) -> bool {
+    known_as(address, rule).any(|address| input.ledger.is_taken(&address, name))
+}
+
 enum Recorded {
-    Name(String),
+    /// This name, and whether the record says of it that it was provisioned.
+    Name(String, bool),
     Empty,
     NotRead,
     Unreadable(String),
 }
 
-fn read_record(input: &Input<'_>, graph: &ResourceGraph<'_>, record: &Record) -> Recorded {
+fn read_record(input: &Input<'_>, graph: &ResourceGraph<'_>, record: &Record, rule: &Rule) -> Recorded {
     let Some(resource) = graph.of_rule(&record.rule).next() else {
         return Recorded::NotRead;
     };
@@ -135,15 +157,38 @@ fn read_record(input: &Input<'_>, graph: &ResourceGraph<'_>, record: &Record) ->
         Some(Err(error)) => Recorded::Unreadable(format!("its recorded name can't be read: {error}")),
         Some(Ok(Observation::Absent)) => Recorded::Empty,
         Some(Ok(Observation::Present(observed))) => {
-            match kind
-                .document(observed)
-                .at_path(&record.path)
-                .and_then(Value::as_str)
-            {
+            let document = kind.document(observed);
+            match document.at_path(&record.path).and_then(Value::as_str) {
                 None | Some("") => Recorded::Empty,
-                Some(name) => Recorded::Name(name.to_owned()),
+                Some(name) => {
+                    let documents = resource.variant.map_or(&[][..], |variant| &variant.documents);
+                    let provisioned = documents
+                        .iter()
+                        .any(|declared| says_provisioned(&declared.tree, &document, &rule.key));
+                    Recorded::Name(name.to_owned(), provisioned)
+                }
             }
         }
+    }
+}
+
+/// Whether `document` holds `true` where the policy declares that `rules.RULE.provisioned` stands.
+///
+/// The ledger is written before the record, so that a record which says so was written by a run that saw it converge.
+fn says_provisioned(declared: &Tree, document: &Value, rule: &str) -> bool {
+    match &declared.node {
+        TreeNode::Template(template) => {
+            let source = template
+                .sole()
+                .map(|expression| expression.program.source().trim());
+            source == Some(&format!("rules.{rule}.provisioned")) && *document == Value::Bool(true)
+        }
+        TreeNode::Map { .. } => declared.literal_entries().into_iter().any(|(key, below)| {
+            document
+                .get(key)
+                .is_some_and(|document| says_provisioned(below, document, rule))
+        }),
+        TreeNode::Literal(_) | TreeNode::List(_) => false,
     }
 }
 
@@ -153,9 +198,10 @@ fn search(
     prefix: &str,
     kind: &KindName,
     provider: &ProviderName,
-    identity: &BTreeMap<String, String>,
+    identity: Identity<'_>,
+    sign: &dyn Fn() -> Option<String>,
 ) -> Naming {
-    let Some(result) = input.snapshot.search(address) else {
+    let Some((at, result)) = input.snapshot.search(address) else {
         let query = Query {
             kind: kind.clone(),
             api: None,
@@ -164,10 +210,7 @@ fn search(
             name_prefix: None,
             read: BTreeSet::from(["tags".to_owned()]),
         };
-        let search = Search {
-            query,
-            identity: identity.clone(),
-        };
+        let search = Search { query };
         return Naming::Search {
             provider: provider.clone(),
             search,
@@ -175,23 +218,85 @@ fn search(
     };
     match result {
         Ok(found) => {
-            let ours = found.iter().find(|found| bears(&found.document, identity));
-            Naming::Mint {
+            let ours = found.iter().find(|found| identity.is_borne_by(&found.document));
+            let again = ours.is_none().then(|| again(input, *at, sign)).flatten();
+            again.unwrap_or_else(|| Naming::Mint {
                 prefix: prefix.to_owned(),
                 found: ours.map(|found| found.key.name.clone()),
-            }
+            })
         }
         Err(_) => Naming::Open,
     }
 }
 
-/// Whether a found document bears every tag of `identity`. Each document is judged by its own tags alone.
-pub(super) fn bears(document: &Value, identity: &BTreeMap<String, String>) -> bool {
-    let tags = document.get("tags");
-    !identity.is_empty()
-        && identity.iter().all(|(key, value)| {
-            tags.and_then(|tags| tags.get(key)).and_then(Value::as_str) == Some(value.as_str())
+/// Whether a search that was made at `at` and found nothing has to be repeated.
+fn again(input: &Input<'_>, at: OffsetDateTime, sign: &dyn Fn() -> Option<String>) -> Option<Naming> {
+    let (since, sign) = match input.ledger.made_anew() {
+        Some(since) => (since, "the ledger had to be made anew".to_owned()),
+        None if input.ledger.exists() => return None,
+        None => (at, sign()?),
+    };
+    let from = since.saturating_add(REPEAT);
+    (at < from).then_some(Naming::Again { from, sign })
+}
+
+/// What shows that this policy was applied before, although there is no ledger: an object that bears its label, or a
+/// record that isn't blank.
+pub(crate) fn sign_of_earlier_life(input: &Input<'_>, graph: &ResourceGraph<'_>) -> Option<String> {
+    let labelled = graph.resources.iter().find_map(|resource| {
+        let (kind, observed) = present(input, resource)?;
+        let bears = kind.marked_by(observed).as_deref() == Some(input.mark);
+        bears.then(|| format!("{} bears this policy's label", observed.key))
+    });
+    labelled.or_else(|| {
+        let names = input.policy.rules.values().flat_map(|rule| &rule.variants);
+        let records = names.filter_map(|variant| match &variant.name {
+            Some(Name::Generate { record, .. }) => record.as_ref(),
+            _ => None,
+        });
+        let mut written = records.filter_map(|record| {
+            let mut resources = graph.of_rule(&record.rule);
+            let (kind, observed) = resources.find_map(|resource| present(input, resource))?;
+            let Some(Segment::Key(first)) = record.path.segments().first() else {
+                return None;
+            };
+            let document = kind.document(observed);
+            let part = document.get(first)?.as_map()?;
+            (!part.is_empty()).then(|| format!("{} has a {first} already", observed.key))
+        });
+        written.next()
+    })
+}
+
+/// A resource that was read and is there.
+fn present<'a>(
+    input: &Input<'a>,
+    resource: &'a Resource<'_>,
+) -> Option<(&'a dyn holdfast_contract::Kind, &'a holdfast_contract::Observed)> {
+    match input.snapshot.get(resource.key.as_ref()?) {
+        Some(Ok(Observation::Present(observed))) => Some((resource.kind.as_deref()?, observed)),
+        _ => None,
+    }
+}
+
+/// By which tags a resource is known to be ours: those of today, then those under its rule's former keys.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Identity<'i> {
+    pub(super) now: &'i BTreeMap<String, String>,
+    pub(super) former: &'i [BTreeMap<String, String>],
+}
+
+impl Identity<'_> {
+    /// Whether a found document bears every tag of one of them. Each document is judged by its own tags alone.
+    fn is_borne_by(self, document: &Value) -> bool {
+        let tags = document.get("tags");
+        std::iter::once(self.now).chain(self.former).any(|identity| {
+            !identity.is_empty()
+                && identity.iter().all(|(key, value)| {
+                    tags.and_then(|tags| tags.get(key)).and_then(Value::as_str) == Some(value.as_str())
+                })
         })
+    }
 }
 
 /// What a finished search means for the name: an incomplete one, or two that are ours, stop it.
@@ -199,9 +304,9 @@ pub(super) fn search_fault(
     input: &Input<'_>,
     address: &Address,
     prefix: &str,
-    identity: &BTreeMap<String, String>,
+    identity: Identity<'_>,
 ) -> Option<SearchFault> {
-    match input.snapshot.search(address)? {
+    match &input.snapshot.search(address)?.1 {
         Err(error) => Some(SearchFault::Incomplete(format!(
             "the search for its name is incomplete: {error}"
         ))),
@@ -220,7 +325,7 @@ pub(super) fn search_fault(
             }
             let ours: Vec<&str> = found
                 .iter()
-                .filter(|found| bears(&found.document, identity))
+                .filter(|found| identity.is_borne_by(&found.document))
                 .map(|found| found.key.name.as_str())
                 .collect();
             (ours.len() > 1).then(|| {

@@ -191,6 +191,7 @@ impl Ledger {
         document.created.remove(name);
         document.made.remove(name);
         document.held.remove(name);
+        document.missing.remove(name);
         document.replaced.remove(name);
         let facets = format!("{name}.");
         document.set.retain(|facet, _| !facet.starts_with(&facets));

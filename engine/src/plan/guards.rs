@@ -1,13 +1,13 @@
 //! What may not be touched, whatever a policy says.
 
 use holdfast_contract::{
-    Action, Danger, Facet, FacetState, Observed, ProviderError, ResourceKey, Value, Write,
+    Action, Danger, Facet, FacetState, Observation, Observed, ProviderError, ResourceKey, Value, Write,
 };
-use holdfast_policy::{OnVanish, Verb};
+use holdfast_policy::Verb;
 
 use super::Input;
 use crate::graph::{Resource, is_same};
-use crate::objects;
+use crate::phase::Event;
 
 /// Why a policy may not have this at all, if so: what it stands on itself.
 pub(super) fn own_ground(input: &Input<'_>, resource: &Resource<'_>) -> Option<String> {
@@ -21,6 +21,11 @@ pub(super) fn own_ground(input: &Input<'_>, resource: &Resource<'_>) -> Option<S
 pub(super) fn own_ground_of(input: &Input<'_>, key: &ResourceKey) -> Option<String> {
     let api = key.api.as_ref()?;
     let here = key.namespace.as_deref() == Some(input.policy.namespace.as_str());
+    if let Some(own) = input.ground.iter().find(|own| is_same(own, key)) {
+        return Some(format!(
+            "a policy can't manage {own}, which its own state is kept in: it would saw off what it stands on"
+        ));
+    }
     let what = match (api.group(), api.kind.as_str()) {
         ("holdfast.dev", _) => "policies",
         ("apiextensions.k8s.io", "CustomResourceDefinition") if key.name.ends_with(".holdfast.dev") => {
@@ -62,42 +67,78 @@ pub(super) fn foreign(input: &Input<'_>, resource: &Resource<'_>, observed: &Obs
     if let Some(other) = kind.marked_by(observed).filter(|other| other != input.mark) {
         return Some(format!("it belongs to another policy, {other}"));
     }
+    if resource.identity.is_empty() {
+        return None;
+    }
     // Identity tags are ours, or wholly unset, before the first write. Unread ones may be anybody's.
-    if !resource.identity.is_empty()
-        && let Some(FacetState::Unreadable(error)) = observed.facets.get(&"tags".into())
-    {
+    if let Some(FacetState::Unreadable(error)) = observed.facets.get(&"tags".into()) {
         return Some(format!("whether it is ours can't be told: {error}"));
     }
     let tags = observed.value(&"tags".into());
+    let mut missing = Vec::new();
     for (key, ours) in &resource.identity {
-        let theirs = tags.and_then(|tags| tags.get(key)).and_then(Value::as_str);
-        if let Some(theirs) = theirs.filter(|theirs| theirs != ours) {
+        let Some(theirs) = tags.and_then(|tags| tags.get(key)).and_then(Value::as_str) else {
+            missing.push(key.as_str());
+            continue;
+        };
+        let was_ours = || {
+            let mut former = resource.former_identities.iter();
+            former.any(|identity| identity.get(key).is_some_and(|ours| theirs == ours))
+        };
+        if theirs != ours && !was_ours() {
             return Some(format!(
                 "it belongs to another: its tag {key} is {theirs}, ours is {ours}"
             ));
         }
     }
-    None
+    // On what is known to be ours, a tag that somebody took away is drift.
+    let is_known = resource.was_provisioned(input.ledger) || resource.was_created(input.ledger);
+    (!is_known && !missing.is_empty() && missing.len() < resource.identity.len()).then(|| {
+        format!(
+            "whether it is ours can't be told: it bears only a part of the tags by which it would be, and not {}; \
+             add what is missing, or take the others away too",
+            missing.join(", ")
+        )
+    })
 }
 
-/// Why what was there once, and is gone, is not simply made again.
-pub(super) fn vanished(input: &Input<'_>, resource: &Resource<'_>) -> Option<String> {
-    let variant = resource.variant?;
-    if resource.is_replaced(input.ledger) {
+/// Why nothing of this resource may be written as whoever is signed in to its provider, if so.
+pub(super) fn account(input: &Input<'_>, resource: &Resource<'_>) -> Option<String> {
+    if resource.verb() == Verb::Observe {
         return None;
     }
-    let is_object = resource
-        .kind
-        .as_ref()
-        .is_some_and(|kind| kind.name().as_str() == objects::KIND);
-    let on_vanish = variant.on_vanish.unwrap_or(if is_object {
-        OnVanish::Recreate
-    } else {
-        OnVanish::Hold
-    });
-    (resource.was_provisioned(input.ledger) && on_vanish == OnVanish::Hold).then(|| {
-        "it was there, and is gone with all that it held; `onVanish: Recreate` makes an empty one in its place".to_owned()
+    let provider = resource.provider.as_ref()?;
+    let bound = input.ledger.account(provider)?;
+    let place = input.ledger_place;
+    let unknown = match input.accounts.get(provider)? {
+        Ok(Some(now)) if now == bound => return None,
+        Ok(Some(now)) => {
+            return Some(format!(
+                "the ledger {place} is of account {bound}, and these credentials of {provider} are account {now}'s"
+            ));
+        }
+        Ok(None) => "its service can't say".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    // What is there was read as that account's own. Only what is to be made could come to be in another one.
+    let key = resource.key.as_ref();
+    let is_there = key
+        .and_then(|key| input.snapshot.get(key))
+        .is_some_and(|read| matches!(read, Ok(Observation::Present(_))));
+    (!is_there).then(|| {
+        format!(
+            "the ledger {place} is of account {bound}, and whose these credentials of {provider} are can't be told: \
+             {unknown}"
+        )
     })
+}
+
+/// What it means that a resource could not be read: somebody else's is not for us, whatever comes.
+pub(super) fn unread(error: &ProviderError) -> Event {
+    match error {
+        ProviderError::Foreign { .. } => Event::Refused,
+        _ => Event::ReadFailed,
+    }
 }
 
 /// Why a write endangers what exists without being allowed to, if so.
@@ -117,8 +158,8 @@ pub(super) fn dangerous(
         return None;
     };
     let kind = resource.kind.as_ref()?;
-    let last = input.ledger.last_set(&resource.address, facet);
-    let is_first = last.is_none() && input.ledger.created(&resource.address);
+    let last = resource.last_set(input.ledger, facet);
+    let is_first = last.is_none() && resource.was_created(input.ledger);
     // What endangers nothing beyond what this policy set before only restores that.
     let restores = || {
         let last = last.as_ref();

@@ -7,7 +7,7 @@ use holdfast_expression as expression;
 use holdfast_policy::{Allowance, Mode, Requirement, Verb, to_expression};
 
 use super::needs::desired_fidelity;
-use super::{Found, Input, guards};
+use super::{Found, Input, guards, vanish};
 use crate::address::Address;
 use crate::evaluate::NoAnswer;
 use crate::graph::{Naming, Resource, State, is_unserved};
@@ -32,8 +32,19 @@ impl Judge<'_, '_> {
             State::Open(no) => return open(no),
             State::Active => {}
         }
+        if let Some(why) = guards::account(self.input, resource) {
+            return Found::new(Event::Refused, why);
+        }
         let Some(key) = &resource.key else {
             return match &resource.naming {
+                Naming::Again { from, sign } => Found::new(
+                    Event::Waits,
+                    format!(
+                        "no bucket of ours was found, and yet {sign}: the search is repeated a minute later, as \
+                         stores may lag, before a name is made up"
+                    ),
+                )
+                .again(*from),
                 Naming::Mint { .. } => self.absent(),
                 Naming::Search { .. } | Naming::Open => Found::new(Event::Waits, "waits for its name"),
                 Naming::Known | Naming::Unrecorded(_) => Found::new(Event::ReadFailed, "it has no name"),
@@ -60,7 +71,7 @@ impl Judge<'_, '_> {
         }
         match self.input.snapshot.get(key) {
             None => Found::new(Event::ReadFailed, "it was not read"),
-            Some(Err(error)) => Found::new(Event::ReadFailed, error.to_string()),
+            Some(Err(error)) => Found::new(guards::unread(error), error.to_string()),
             Some(Ok(Observation::Absent)) if resource.verb() == Verb::Forbid => {
                 Found::new(Event::FoundEqual, "it isn't there")
             }
@@ -81,10 +92,13 @@ impl Judge<'_, '_> {
         if let Some(found) = self.after_whole(&[StepVerb::Create], "created, and not to be seen yet") {
             return found;
         }
-        let refused = guards::vanished(self.input, resource).or_else(|| guards::dangerous_creation(resource));
-        if let Some(why) = refused {
+        if let Some(why) = guards::dangerous_creation(resource) {
             return Found::new(Event::Refused, why);
         }
+        let vanishing = match vanish::judge(self.input, resource) {
+            Ok(vanishing) => vanishing,
+            Err(found) => return *found,
+        };
         let changes = resource
             .facets
             .iter()
@@ -130,7 +144,14 @@ impl Judge<'_, '_> {
                 force: false,
             }]];
         }
-        Found::new(Event::FoundAbsent, "doesn't exist").with(step)
+        let reason = if vanishing.is_some() {
+            "vanished, and is made again: `onVanish: Recreate`"
+        } else {
+            "doesn't exist"
+        };
+        let mut found = Found::new(Event::FoundAbsent, reason).with(step);
+        found.vanishing = vanishing;
+        found
     }
 
     /// What our own creation or deletion in this run means, if there was one.

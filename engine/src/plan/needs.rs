@@ -63,7 +63,7 @@ impl Judge<'_, '_> {
         match &self.resource.naming {
             Naming::Known => BTreeSet::new(),
             Naming::Unrecorded(record) => BTreeSet::from([format!("its name to stand in {record}")]),
-            Naming::Mint { .. } | Naming::Search { .. } | Naming::Open => {
+            Naming::Again { .. } | Naming::Mint { .. } | Naming::Search { .. } | Naming::Open => {
                 BTreeSet::from(["its name".to_owned()])
             }
         }

@@ -49,6 +49,9 @@ pub(super) fn plan(input: &Input<'_>, plan: &mut Plan) -> Result<(), IllegalTran
             blocked: found.blocked,
             overridden: found.overridden,
             hold: found.hold,
+            was_provisioned: true,
+            vanishing: None,
+            look_again: None,
         });
     }
     Ok(())

@@ -530,7 +530,8 @@ fn open_text(out: &mut String, resource: &ResourceReport, width: usize, options:
         _ => Style::Waiting,
     };
     if resource.blocked.is_empty() {
-        let why = if resource.waits.is_empty() {
+        // What is refused doesn't wait, whatever else it would have to wait for.
+        let why = if resource.waits.is_empty() || resource.phase == Phase::Blocked {
             resource.reason.clone()
         } else {
             format!("waits for {}", list(&resource.waits))

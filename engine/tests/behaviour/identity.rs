@@ -6,7 +6,7 @@ use holdfast_memory::{Accident, Operation};
 use serde_json::json;
 
 use crate::support::Case;
-use crate::{BUCKET, GENERATED, TWO_MAPS, bucket, config_map, count, policy, resource, text};
+use crate::{GENERATED, TWO_MAPS, bucket, count, policy, resource, text};
 
 #[tokio::test]
 async fn a_name_is_stored_before_anything_is_created_under_it() {
@@ -127,22 +127,6 @@ async fn one_unreadable_candidate_stops_the_minting_and_is_named() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_vanished_is_not_silently_made_again() {
-    let case = Case::text(&policy(BUCKET), "");
-    assert!(case.apply().await.is_converged());
-    case.world.delete(&bucket("acme-data")).unwrap();
-    let report = case.apply().await;
-    assert_eq!(
-        resource(&report, "data").phase,
-        Phase::Blocked,
-        "{}",
-        text(&report)
-    );
-    assert!(resource(&report, "data").reason.contains("onVanish: Recreate"));
-    assert!(case.world.document(&bucket("acme-data")).is_none());
-}
-
-#[tokio::test]
 async fn another_policys_object_is_left_alone() {
     let sandbox = "objects: [ { apiVersion: v1, kind: ConfigMap, metadata: { name: one, namespace: default, labels: { holdfast.dev/policy: other.policy } } } ]";
     let report = Case::text(&policy(TWO_MAPS), sandbox).apply().await;
@@ -178,24 +162,6 @@ async fn a_policy_cannot_manage_what_it_stands_on() {
         "{}",
         text(&report)
     );
-}
-
-#[tokio::test]
-async fn a_ledger_of_another_cluster_stops_everything() {
-    let case = Case::text(&policy(TWO_MAPS), "");
-    assert!(case.apply().await.is_converged());
-    case.world
-        .put("cluster: { uid: 00000000-0000-4000-8000-00000000beef }\n")
-        .unwrap();
-    case.world.delete(&config_map("one")).unwrap();
-    let report = case.apply().await;
-    assert_eq!(
-        resource(&report, "one").phase,
-        Phase::Blocked,
-        "{}",
-        text(&report)
-    );
-    assert!(resource(&report, "one").reason.contains("another cluster"));
 }
 
 #[tokio::test]
@@ -279,21 +245,4 @@ async fn no_name_is_minted_for_what_is_not_to_be_created() {
         .as_ref()
         .map(|key| key.name.as_str());
     assert_eq!(key, Some("acme-late"), "{}", text(&report));
-}
-
-#[tokio::test]
-async fn a_rule_keeps_what_is_known_of_it_under_its_former_key() {
-    let mut case = Case::text(&policy(BUCKET), "");
-    assert!(case.apply().await.is_converged());
-    let renamed = BUCKET.replace("    data:", "    store:\n      formerly: [data]");
-    case.policy = Case::text(&policy(&renamed), "").policy;
-    case.world.delete(&bucket("acme-data")).unwrap();
-    let report = case.apply().await;
-    assert_eq!(
-        resource(&report, "store").phase,
-        Phase::Blocked,
-        "{}",
-        text(&report)
-    );
-    assert!(case.world.document(&bucket("acme-data")).is_none());
 }

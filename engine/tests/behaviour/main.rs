@@ -13,12 +13,16 @@
 mod support;
 
 mod fights;
+mod gone;
 mod holds;
 mod identity;
 mod limits;
+mod lost;
+mod owners;
 mod reads;
 mod removal;
 mod replacement;
+mod settling;
 mod takeover;
 mod writes;
 

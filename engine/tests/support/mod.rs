@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use holdfast_contract::{
     Holder, Kind, Provider, ProviderConfig, ProviderError, ProviderFactory, Registry, Shape, StateStore,
 };
-use holdfast_engine::{ApplyOptions, Engine, Report, Stop};
+use holdfast_engine::{ApplyOptions, Clock, Engine, Progress, Report, Stop};
 use holdfast_kubernetes::ObjectKind;
 use holdfast_memory::World;
 use holdfast_policy::{Supplied, ValidPolicy, load, load_text, render, validate};
@@ -87,6 +87,7 @@ impl Case {
         let engine = Engine {
             registry: world.registry(&registry()),
             state,
+            clock: Clock::steady(),
         };
         Self {
             policy,
@@ -106,15 +107,25 @@ impl Case {
     }
 
     pub async fn apply_with(&self, wait: bool) -> Report {
+        self.apply_for(Duration::from_secs(10), wait, &|_| {}).await
+    }
+
+    /// Applies for at most `timeout`, and tells `watcher` of it.
+    pub async fn apply_for(
+        &self,
+        timeout: Duration,
+        wait: bool,
+        watcher: &(dyn Fn(Progress<'_>) + Send + Sync),
+    ) -> Report {
         let options = ApplyOptions {
             holder: Holder("test".to_owned()),
-            timeout: Duration::from_secs(10),
+            timeout,
             wait,
             stop: Stop::default(),
         };
         let parameters = self.parameters().await;
         self.engine
-            .apply(&self.policy, &parameters, &options, &|_| {})
+            .apply(&self.policy, &parameters, &options, watcher)
             .await
             .unwrap()
     }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use crate::error::ProviderError;
+use crate::key::ResourceKey;
 use crate::observation::Version;
 
 /// Which policy.
@@ -51,6 +52,13 @@ pub trait StateStore: Debug + Send + Sync {
 
     /// Where the ledger is kept, for people: `ConfigMap holdfast-system/managed-velero`.
     fn place(&self, policy: &PolicyId) -> String;
+
+    /// The objects that it keeps the state of `policy` in, and what those lie in, as resources of the cluster. No
+    /// policy may manage these: it would saw off what it stands on. Empty outside of a cluster.
+    fn ground(&self, policy: &PolicyId) -> Vec<ResourceKey> {
+        let _ = policy;
+        Vec::new()
+    }
 
     /// The uid of the cluster that this store lies in; none outside of a cluster.
     async fn cluster(&self) -> Result<Option<String>, ProviderError>;

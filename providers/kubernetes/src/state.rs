@@ -279,6 +279,11 @@ impl StateStore for KubernetesState {
         self.ledger(policy).key.to_string()
     }
 
+    fn ground(&self, policy: &PolicyId) -> Vec<ResourceKey> {
+        let namespace = Self::key(ApiType::new("v1", "Namespace"), self.namespace.clone(), None);
+        vec![self.ledger(policy).key, self.lease(policy).key, namespace]
+    }
+
     async fn cluster(&self) -> Result<Option<String>, ProviderError> {
         let read = async {
             let key = Self::key(ApiType::new("v1", "Namespace"), "kube-system".to_owned(), None);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_contract::{Facet, Kind, ProviderName, ResourceKey, Value};
+use holdfast_contract::{Facet, Kind, PolicyId, ProviderName, ResourceKey, Value};
 
 use crate::error::SandboxError;
 use crate::resource::Identity;
@@ -70,6 +70,14 @@ impl World {
         self.change(|state| {
             let kind = state.kind(&key.kind).map_err(|error| unfit(&error))?;
             state.remove(kind.as_ref(), &Identity::of(key));
+            Ok(())
+        })
+    }
+
+    /// The ledger of `policy` is lost.
+    pub fn lose_ledger(&self, policy: &PolicyId) -> Result<(), SandboxError> {
+        self.change(|state| {
+            state.ledgers.remove(policy);
             Ok(())
         })
     }

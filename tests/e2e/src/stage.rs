@@ -339,10 +339,39 @@ impl Stage {
             .await;
     }
 
-    /// Undoes the policy's bucket and all that remembers it, so that the next apply is a first one to it.
+    /// Replaces the policy's ledger by what `change` makes of it; without one there is nothing to change.
+    ///
+    /// # Panics
+    /// If it isn't JSON.
+    pub async fn edit_ledger(&self, change: impl FnOnce(&mut Value)) {
+        let Some(mut ledger) = self.ledger().await else {
+            return;
+        };
+        change(&mut ledger);
+        let patch = json!({ "data": { "ledger.json": ledger.to_string() } });
+        self.api
+            .patch(&path("v1", "ConfigMap", STATE, "managed-velero"), &patch)
+            .await;
+    }
+
+    /// Undoes the policy's bucket and all that remembers it, so that the next apply is a first one to it. The ledger
+    /// stays, and knows of no bucket: one that was lost would be noticed.
     pub async fn forget_the_bucket(&self) {
         self.delete_lease().await;
-        self.delete_ledger().await;
+        self.edit_ledger(|ledger| {
+            for part in ["names", "created", "set", "missing", "taken"] {
+                if let Some(entries) = ledger.get_mut(part).and_then(Value::as_object_mut) {
+                    entries.retain(|address, _| address != "bucket" && !address.starts_with("bucket."));
+                }
+            }
+            if let Some(provisioned) = ledger.get_mut("provisioned").and_then(Value::as_array_mut) {
+                provisioned.retain(|address| address != "bucket");
+            }
+            if let Some(ledger) = ledger.as_object_mut() {
+                ledger.remove("madeAnew");
+            }
+        })
+        .await;
         self.api
             .delete(&path(
                 "managed.openshift.io/v1alpha2",
