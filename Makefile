@@ -44,7 +44,7 @@ test: setup ## Run all tests, against real servers too
 # `make test` leaves these out by construction (`test = false` in tests/e2e/Cargo.toml): they take long, and Velero
 # and its plugin have to be built first.
 .PHONY: test-velero
-test-velero: ## Back up and restore with the real Velero, about 25 minutes
+test-velero: ## Back up and restore with the real Velero, about 20 minutes
 	@tests/testbed/setup --with-velero
 	cargo test --package holdfast-e2e --test velero
 

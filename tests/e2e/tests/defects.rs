@@ -174,6 +174,42 @@ fn an_expiry_that_is_shorter_than_a_schedules_time_to_live_is_held_up_alone() {
     });
 }
 
+/// A cluster that restores another one's backups knows them all, and has a bucket of its own.
+#[test]
+fn a_backup_that_lies_in_another_bucket_holds_up_no_expiry_of_this_one() {
+    on_stage(async |stage| {
+        let bucket = stage.converged().await;
+        let location = json!({
+            "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation", "metadata": { "name": "lost" },
+            "spec": { "provider": "aws", "accessMode": "ReadOnly", "objectStorage": { "bucket": "another-clusters" } },
+        });
+        let backup = json!({
+            "apiVersion": "velero.io/v1", "kind": "Backup", "metadata": { "name": "yearly" },
+            "spec": { "storageLocation": "lost", "ttl": "8760h0m0s" },
+        });
+        let locations = path("velero.io/v1", "BackupStorageLocation", NAMESPACE, "");
+        let backups = path("velero.io/v1", "Backup", NAMESPACE, "");
+        stage.api.create(&locations, &location).await;
+        stage.api.create(&backups, &backup).await;
+        stage.store().unset(&bucket, "lifecycle").await;
+        let _ = stage.apply().await.exits(0);
+        let lifecycle = stage.store().read(&bucket, "lifecycle").await;
+        assert!(lifecycle.contains("Backup Expiry"), "{lifecycle}");
+
+        let backup = format!("{backups}/yearly");
+        let here = json!({ "spec": { "storageLocation": "default" } });
+        stage.api.patch(&backup, &here).await;
+        stage.store().unset(&bucket, "lifecycle").await;
+        let held_up = stage
+            .holdfast(&["apply", "policies/managed-velero", "--yes", "--timeout", "10s"])
+            .await;
+        drop(held_up.exits(2).says("bucket.lifecycle").says("Backup yearly"));
+        stage.api.delete(&backup).await;
+        stage.api.delete(&format!("{locations}/lost")).await;
+        let _ = stage.apply().await.exits(0);
+    });
+}
+
 /// It crashed on an error that wasn't the service's own.
 #[test]
 fn an_answer_that_is_not_s3s_is_an_error_and_no_crash() {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_e2e::{Stage, until_within};
-use holdfast_testbed::Velero;
+use holdfast_e2e::{Stage, changes, until_within};
+use holdfast_testbed::{Action, Request, Rule, Velero};
 
 use crate::{
     shop,
@@ -41,48 +41,94 @@ fn another_cluster_restores_from_the_first_ones_bucket_and_never_takes_it() {
         let mark = second.mark().await;
 
         see(&second, &spare, &bucket).await;
-        let arguments = ["--include-namespaces", "shop"];
-        let _ = restore(&second, &spare, "all", &arguments).await;
+        a_restore_that_may_not_write_its_log_is_complete_all_the_same(&second, &spare, &bucket).await;
+        assert_eq!(shop::inventory(&second, "shop").await, goods);
+        shop::close(&second, "shop").await;
+        let _ = restore(&second, &spare, "all", &["--include-namespaces", "shop"]).await;
         shop::runs(&second, "shop").await;
         assert_eq!(shop::inventory(&second, "shop").await, goods);
         let _ = second.plan().await.exits(0);
 
-        // The mistake: all of the first cluster over all of the second.
-        let arguments = ["--existing-resource-policy", "update"];
-        drop(
-            spare
-                .run(
-                    &[
-                        &["restore", "create", "mistake", "--from-backup", "all", "--wait"],
-                        &arguments[..],
-                    ]
-                    .concat(),
-                )
-                .await,
-        );
-        let plan = second.plan().await;
-        println!("{}", plan.stdout);
-        let apply = ["apply", "policies/managed-velero", "--yes", "--timeout", "180s"];
-        let apply = second.holdfast(&apply).await.exits(0);
-        println!("{}", apply.stdout);
-        let _ = second.plan().await.exits(0);
+        all_of_the_first_over_all_of_the_second(&second, &spare, &bucket).await;
         assert_eq!(second.bucket().await, Some(its_own.clone()));
         assert_eq!(second.our_buckets().await, [its_own]);
-        let ledger = second.ledger().await.unwrap();
-        let first_ledger = first.ledger().await.unwrap();
-        assert_ne!(ledger["cluster"], first_ledger["cluster"], "{ledger:#}");
+        let (ledger, firsts) = (second.ledger().await.unwrap(), first.ledger().await.unwrap());
+        assert_ne!(ledger["names"], firsts["names"], "{ledger:#}");
 
-        // Nothing of all this was a request for the first cluster's bucket, beyond what finds out whose it is.
-        let requests = second.since(mark).await.s3;
-        let writes: Vec<_> = requests
+        // Nothing of all this was a write to the first cluster's bucket, and Velero wrote no more than restores' logs.
+        let of_bucket = |request: &&Request| request.is_write() && request.path.contains(&bucket);
+        let all = second.s3.requests();
+        let logs = format!("/{bucket}/restores/");
+        let others: Vec<_> = all
             .iter()
-            .filter(|request| request.is_write() && request.path.contains(&bucket))
+            .filter(of_bucket)
+            .filter(|request| !request.path.starts_with(&logs))
             .collect();
-        assert!(writes.is_empty(), "{writes:?}");
+        assert!(others.is_empty(), "{others:?}");
+        let ours = second.since(mark).await.s3;
+        let ours: Vec<_> = ours.iter().filter(of_bucket).collect();
+        assert!(ours.is_empty(), "{ours:?}");
         assert_eq!(self::settings(first, &bucket).await, settings);
         let _ = first.plan().await.exits(0);
         assert_eq!(first.bucket().await, Some(bucket));
     });
+}
+
+/// Velero writes a restore's log beside the backup, whatever the location's access mode.
+async fn a_restore_that_may_not_write_its_log_is_complete_all_the_same(
+    second: &Stage,
+    spare: &Velero,
+    bucket: &str,
+) {
+    let denied = Rule::new(Action::error(403, "AccessDenied"));
+    second
+        .s3
+        .inject(denied.method("PUT").path(&format!("/{bucket}/restores/*")));
+    let arguments = ["--include-namespaces", "shop", "--wait"];
+    let arguments = [
+        &["restore", "create", "unlogged", "--from-backup", "all"],
+        &arguments[..],
+    ]
+    .concat();
+    spare.run(&arguments).await.unwrap();
+    second.s3.heal();
+    let unlogged = second
+        .object("velero.io/v1", "Restore", "unlogged")
+        .await
+        .unwrap();
+    assert_eq!(unlogged["status"]["phase"], "PartiallyFailed", "{unlogged:#}");
+    assert_eq!(unlogged["status"]["errors"], 1, "{unlogged:#}");
+    shop::runs(second, "shop").await;
+}
+
+/// The mistake: a restore of everything, over what is there.
+async fn all_of_the_first_over_all_of_the_second(second: &Stage, spare: &Velero, bucket: &str) {
+    let over = ["--existing-resource-policy", "update", "--wait"];
+    let arguments = [
+        &["restore", "create", "mistake", "--from-backup", "all"],
+        &over[..],
+    ]
+    .concat();
+    let said = spare.run(&arguments).await.unwrap();
+    println!("{said}");
+    let location = second
+        .object("velero.io/v1", "BackupStorageLocation", "default")
+        .await
+        .unwrap();
+    assert_eq!(location["spec"]["objectStorage"]["bucket"], bucket, "{said}");
+    let plan = changes(&second.plan().await.exits(2).report());
+    println!("{plan:#?}");
+    let pointed_back = &plan["locations[\"BackupStorageLocation/default\"]"];
+    assert!(
+        pointed_back
+            .iter()
+            .any(|place| place == "spec.objectStorage.bucket"),
+        "{plan:#?}"
+    );
+    let apply = ["apply", "policies/managed-velero", "--yes", "--timeout", "180s"];
+    let apply = second.holdfast(&apply).await.exits(0);
+    println!("{}", apply.stdout);
+    let _ = second.plan().await.exits(0);
 }
 
 /// Shows the second cluster's Velero the first one's bucket, to read only.

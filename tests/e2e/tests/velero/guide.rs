@@ -67,6 +67,13 @@ fn the_guide_to_restoring_does_what_it_says() {
         assert!(second.is_some(), "{GUIDE} has no section `{CLUSTERS}` any more");
         assert!(steps.len() > 25, "{GUIDE} has only {} commands", steps.len());
 
+        let bucket = stage.bucket().await.unwrap();
+        let keys = stage.store().keys(&bucket).await;
+        let kept = keys.iter().any(|key| key.starts_with("backups/shop-1/"));
+        assert!(
+            kept,
+            "another cluster's farewell has emptied the bucket: {keys:?}"
+        );
         velero
             .run(&["schedule", "delete", "--all", "--confirm"])
             .await

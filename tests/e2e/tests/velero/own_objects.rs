@@ -1,6 +1,6 @@
 //! Velero restores objects that the policy manages.
 
-use holdfast_e2e::{NAMESPACE, STATE, Stage, path};
+use holdfast_e2e::{NAMESPACE, STATE, Stage, changes, path};
 use serde_json::{Value, json};
 
 use crate::support::{back_up, contents, restore, with_velero};
@@ -38,8 +38,7 @@ fn objects_of_ours_that_velero_restores_converge_without_a_fight() {
             assert_ne!(restored["metadata"]["uid"], before["metadata"]["uid"]);
         }
 
-        let plan = stage.plan().await;
-        println!("{}", plan.stdout);
+        println!("{:#?}", changes(&stage.plan().await.report()));
         let apply = stage.apply().await.exits(0);
         println!("{}", apply.stdout);
         assert_still(stage).await;

@@ -1,6 +1,6 @@
 //! Whether a location is there to be used is for Velero to say.
 
-use holdfast_e2e::{NAMESPACE, Stage, path, until_within};
+use holdfast_e2e::{NAMESPACE, Stage, changes, path, until_within};
 use holdfast_testbed::{Action, Rule};
 use serde_json::json;
 
@@ -60,12 +60,19 @@ fn a_location_that_velero_finds_unavailable_is_not_converged_until_it_is_availab
             apply.stdout
         );
         // It isn't ours to mend: what we declare of it is as declared.
-        let plan = ["plan", "policies/managed-velero", "--detailed-exitcode"];
-        let plan = stage.holdfast(&plan).await;
-        println!("{}", plan.stdout);
-        let _ = plan
-            .exits(2)
-            .says("0 to create, 0 to change, 0 to delete; 1 waits");
+        let plan = stage.plan().await.exits(2).report();
+        assert_eq!(changes(&plan).len(), 0, "{plan:#}");
+        let mut checks = plan["checks"].as_array().unwrap().iter();
+        let failed = checks
+            .find(|check| check["verdict"] == "fail")
+            .expect("a check fails");
+        let message = failed["message"].as_str().unwrap();
+        println!("{message}");
+        assert!(
+            message.starts_with("Velero can neither back up to default nor restore from there"),
+            "{message}"
+        );
+        assert!(message.contains("AccessDenied"), "Velero's own words: {message}");
         stage.s3.heal();
         until_within(SOON, "Velero finds it available again", async || {
             phase(stage, LOCATION).await == "Available"
