@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use holdfast_contract::{
     Action, Conflict, Desired, Difference, Facet, FacetState, Fidelity, Guard, Kind, Observation, Observed,
-    Path, ProviderError, TakeOver, Write,
+    Path, ProviderError, TakeOver, Write, Yields,
 };
 use holdfast_policy::Verb;
 
@@ -84,6 +84,11 @@ fn compare(resource: &Resource<'_>, observed: &Observed, manager: &str) -> BTree
             continue;
         }
         let former = kind.taken_over(facet, desired, observed, manager);
+        let yields = kind.yields(facet, desired, observed, manager);
+        if yields.as_ref().is_some_and(|yields| yields.lacks.is_none()) {
+            found.insert(facet.clone(), FacetComparison::Equal);
+            continue;
+        }
         let stamps = resource.stamps.get(facet).map(Vec::as_slice).unwrap_or_default();
         let mut resting = desired.clone();
         // A stamp is no reason to write: until something else differs, what is there is left as observed.
@@ -107,10 +112,10 @@ fn compare(resource: &Resource<'_>, observed: &Observed, manager: &str) -> BTree
                 Fidelity::SchemaChecked
             },
             differences,
-            write: set(facet, desired, observed, manager),
+            write: set(kind, facet, desired, observed, manager),
             conflicts: Vec::new(),
             former,
-            refused: None,
+            refused: yields.and_then(|yields| unwritten(observed, yields)),
         };
         found.insert(facet.clone(), FacetComparison::Different(Box::new(differing)));
     }
@@ -135,7 +140,30 @@ fn take_over(
     })
 }
 
-fn set(facet: &Facet, desired: &Desired, observed: &Observed, manager: &str) -> Write {
+/// Why what yields and yet lacks something isn't written.
+fn unwritten(observed: &Observed, yields: Yields) -> Option<ProviderError> {
+    let Yields { why, lacks } = yields;
+    Some(ProviderError::Invalid {
+        target: observed.key.to_string(),
+        message: format!(
+            "{why}, and it is left as it is; but it lacks {}: bring it there where it is kept, or into this policy",
+            lacks?
+        ),
+        field: None,
+    })
+}
+
+/// What defines types may have been widened since it was observed: then it is looked at again, not narrowed.
+fn guard(kind: &Arc<dyn Kind>, desired: &Desired, observed: &Observed) -> Guard {
+    match &observed.version {
+        Some(version) if !kind.defines(&observed.key, &desired.value).is_empty() => {
+            Guard::Version(version.clone())
+        }
+        _ => Guard::Same,
+    }
+}
+
+fn set(kind: &Arc<dyn Kind>, facet: &Facet, desired: &Desired, observed: &Observed, manager: &str) -> Write {
     Write {
         key: observed.key.clone(),
         action: Action::Set {
@@ -143,7 +171,7 @@ fn set(facet: &Facet, desired: &Desired, observed: &Observed, manager: &str) -> 
             desired: Box::new(desired.clone()),
             observed: Box::new(observed.clone()),
         },
-        guard: Guard::Same,
+        guard: guard(kind, desired, observed),
         manager: manager.to_owned(),
         force: false,
     }

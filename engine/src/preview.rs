@@ -36,8 +36,9 @@ pub async fn preview(
             let FacetComparison::Different(differing) = comparison else {
                 return None;
             };
-            let wanted =
-                kind.is_some_and(|kind| kind.wants_preview(facet)) && differing.fidelity != Fidelity::Unknown;
+            let wanted = kind.is_some_and(|kind| kind.wants_preview(facet))
+                && differing.fidelity != Fidelity::Unknown
+                && differing.refused.is_none();
             wanted.then(|| (address.clone(), facet.clone(), differing.write.clone()))
         })
     });

@@ -135,6 +135,13 @@ pub trait Kind: Debug + Send + Sync {
             .then(|| format!("changes its {facet}"))
     }
 
+    /// Why what is there of `facet` is left as it is although it isn't as desired: it is ahead of what is desired, or
+    /// somebody else's, so that writing it would destroy something.
+    fn yields(&self, facet: &Facet, desired: &Desired, observed: &Observed, manager: &str) -> Option<Yields> {
+        let _ = (facet, desired, observed, manager);
+        None
+    }
+
     /// Why deleting it destroys more than itself (a namespace, a volume claim), which needs `Cascade` allowed.
     fn cascades(&self, key: &ResourceKey) -> Option<&'static str>;
 }
@@ -149,6 +156,15 @@ pub struct Danger {
     /// Whether it is the change itself that nobody can undo, and not only what exists already that is in danger: then
     /// it takes the allowance also on what the policy has created, at its creation, and to restore it.
     pub irreversible: bool,
+}
+
+/// Why something is left as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Yields {
+    /// A sentence without its full stop: `it has version v2, which ours lacks`.
+    pub why: String,
+    /// What is desired and isn't there; none where what is there does all that is desired.
+    pub lacks: Option<String>,
 }
 
 /// By what a policy finds its own things again.

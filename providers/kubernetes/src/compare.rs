@@ -252,6 +252,10 @@ impl Walk<'_> {
     }
 
     fn lists(&mut self, path: &Path, wanted: &[Value], there: &[Value], owners: &Owners<'_>) -> Outcome {
+        if wanted.is_empty() && there.is_empty() && !owners.ours.any() && !owners.shared() {
+            // Of a list that merges, an empty one has nothing that anybody could hold.
+            return Outcome::Equal;
+        }
         let items = if wanted.is_empty() { there } else { wanted };
         match lists::identity(self.kind, field_of(path), items, owners) {
             Identity::Keyed(keys) => {

@@ -15,6 +15,9 @@ const BOOKKEEPING: [&str; 5] = [
     "uid",
 ];
 
+/// A `DaemonSet`'s generation from the time before all objects had one: the server counts on with each change.
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
 /// Where `after` is not as `before`, both ways. `owners` tells how lists compare.
 pub(crate) fn diff(kind: Type<'_>, before: &Value, after: &Value, owners: &Owners<'_>) -> Vec<Difference> {
     let mut walk = Walk {
@@ -121,6 +124,7 @@ impl Walk<'_> {
 
 fn is_bookkeeping(path: &Path, key: &str) -> bool {
     *path == Path::of(&["metadata"]) && BOOKKEEPING.contains(&key)
+        || *path == Path::of(&["metadata", "annotations"]) && key == TEMPLATE_GENERATION
 }
 
 #[cfg(test)]
@@ -152,11 +156,11 @@ mod tests {
     #[test]
     fn each_changed_field_is_named_and_bookkeeping_is_not() {
         let before = json!({
-            "metadata": { "generation": 1, "labels": { "a": "1", "gone": "x" } },
+            "metadata": { "generation": 1, "annotations": { TEMPLATE_GENERATION: "1" }, "labels": { "a": "1", "gone": "x" } },
             "spec": { "env": [{ "name": "A", "value": "1" }, { "name": "B" }], "args": ["x"] },
         });
         let after = json!({
-            "metadata": { "generation": 2, "labels": { "a": "2" } },
+            "metadata": { "generation": 2, "annotations": { TEMPLATE_GENERATION: "2" }, "labels": { "a": "2" } },
             "spec": { "env": [{ "name": "A", "value": "2" }, { "name": "B" }, { "name": "C" }], "args": ["x", "y"] },
         });
         assert_eq!(

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use holdfast_contract::{
     ApiType, Attributes, Change, Desired, Difference, Facet, FacetState, Implied, Kind, KindName, Locator,
-    Mark, NotLocated, Observed, Path, Readiness, ResourceKey, Scope, Served, Shape, Value,
+    Mark, NotLocated, Observed, Path, Readiness, ResourceKey, Scope, Served, Shape, Value, Yields,
 };
 
 use crate::compare::{self, Facts};
+use crate::controlled::without_controlled;
 use crate::merge;
 use crate::owned::Owners;
 use crate::takeover::moved;
-use crate::{disruption, secret, status, types};
+use crate::{definition, disruption, secret, status, types};
 
 /// The name of the kind.
 pub(crate) const NAME: &str = "kubernetes/Object";
@@ -340,6 +341,13 @@ impl Kind for ObjectKind {
         disruption::of(api, differences)
     }
 
+    fn yields(&self, facet: &Facet, desired: &Desired, observed: &Observed, manager: &str) -> Option<Yields> {
+        let (api, live) = read(facet, Some(observed))?;
+        (facet == &self.object && types::is_crd(api))
+            .then(|| definition::yields(desired, live, manager))
+            .flatten()
+    }
+
     fn cascades(&self, key: &ResourceKey) -> Option<&'static str> {
         let api = key.api.as_ref()?;
         match (api.group(), api.kind.as_str()) {
@@ -371,7 +379,8 @@ pub(crate) fn api_of(document: &Value) -> Option<ApiType> {
 
 fn split(desired: Value) -> BTreeMap<Facet, Value> {
     let api = api_of(&desired).unwrap_or_else(|| ApiType::new("", ""));
-    let mut object = secret::without_string_data(&api, secret::sealed(&api, desired));
+    let object = secret::without_string_data(&api, secret::sealed(&api, desired));
+    let mut object = without_controlled(&api, object);
     let mut facets = BTreeMap::new();
     if let Some(entries) = object.as_map_mut() {
         if let Some(metadata) = entries.get_mut("metadata").and_then(Value::as_map_mut) {

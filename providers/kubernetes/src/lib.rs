@@ -36,7 +36,9 @@
 //! | `status` | readiness |
 //! | `takeover` | whose fields become ours |
 //! | `disruption` | which changes disturb what runs |
+//! | `definition` | definitions that are ahead of ours, or somebody's |
 //! | `secret` | what is secret |
+//! | `controlled` | what Kubernetes' own controllers write, whoever declares it |
 //! | `types` | what is the same on every server |
 //!
 //! | I/O | does |
@@ -50,6 +52,8 @@
 mod client;
 mod compare;
 mod config;
+mod controlled;
+mod definition;
 mod diff;
 mod discovery;
 mod disruption;

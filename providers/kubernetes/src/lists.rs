@@ -1,6 +1,6 @@
 //! How two lists of an object compare.
 
-use holdfast_contract::Value;
+use holdfast_contract::{Path, Segment, Value};
 
 use crate::owned::{Owners, item_keys};
 
@@ -126,6 +126,19 @@ pub(crate) fn place_of(item: &Value, keys: &[String]) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Whether `path` is `start` or below it. An item is the same whether all its keys are named, or only those that a
+/// document gives.
+pub(crate) fn is_below(path: &Path, start: &Path) -> bool {
+    let is_same = |one: &Segment, other: &Segment| match (one, other) {
+        (Segment::Item(one), Segment::Item(other)) => {
+            one.iter().all(|key| other.contains(key)) || other.iter().all(|key| one.contains(key))
+        }
+        (one, other) => one == other,
+    };
+    let (path, start) = (path.segments(), start.segments());
+    path.len() >= start.len() && path.iter().zip(start).all(|(one, other)| is_same(one, other))
+}
+
 /// An item, with the values of its keys.
 pub(crate) type Keyed<'a> = (Vec<(String, Value)>, &'a Value);
 
@@ -204,6 +217,23 @@ mod tests {
         );
         assert_eq!(of("env", json!([{"name": "a"}])), Identity::Atomic);
         assert_eq!(of("tags", json!(["x"])), Identity::Set);
+    }
+
+    #[test]
+    fn an_item_is_the_same_by_all_its_keys_and_by_those_that_a_document_gives() {
+        let item = |keys: &[(&str, &str)]| {
+            let keys = keys
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            Path::of(&["ports"]).join(Segment::Item(keys.collect()))
+        };
+        let (short, long) = (
+            item(&[("port", "80")]),
+            item(&[("port", "80"), ("protocol", "TCP")]),
+        );
+        assert!(is_below(&short.key("name"), &long) && is_below(&long.key("name"), &short));
+        assert!(!is_below(&item(&[("port", "81")]), &long));
+        assert!(!is_below(&short, &long.key("name")), "above is not below");
     }
 
     #[test]

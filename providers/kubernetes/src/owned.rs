@@ -229,9 +229,13 @@ impl<'a> Owners<'a> {
         matches!(self.ours, Hold::Whole) || self.others.iter().any(|other| matches!(other.hold, Hold::Whole))
     }
 
-    /// The other managers that hold something here.
-    pub(crate) fn others(&self) -> impl Iterator<Item = &'a str> {
-        self.others.iter().map(|other| other.manager)
+    /// The other managers that hold this node as a whole.
+    pub(crate) fn others_of_the_whole(&self) -> impl Iterator<Item = &'a str> {
+        let of_the_whole = self
+            .others
+            .iter()
+            .filter(|other| matches!(other.hold, Hold::Whole));
+        of_the_whole.map(|other| other.manager)
     }
 
     /// `last written by kubectl-edit, 2026-01-31T10:00:00Z`; none where nobody else holds this.
@@ -279,6 +283,18 @@ impl<'a> Entry<'a> {
 fn entries(object: &Value) -> Vec<Entry<'_>> {
     let listed = object.at(&["metadata", "managedFields"]).and_then(Value::as_list);
     listed.unwrap_or_default().iter().filter_map(Entry::of).collect()
+}
+
+/// Who applied what is at the fields `path` of `object`, with server-side apply.
+pub(crate) fn appliers<'a>(object: &'a Value, path: &[&str]) -> Vec<&'a str> {
+    let holds = |entry: &Entry<'a>| {
+        let hold = path
+            .iter()
+            .fold(Hold::of(Some(entry.fields)), |hold, name| hold.field(name));
+        entry.operation == "Apply" && hold.any()
+    };
+    let entries = entries(object).into_iter().filter(holds);
+    entries.map(|entry| entry.manager).collect()
 }
 
 /// Whether `entry`, of `managedFields`, is what `manager` applied of an object's body.
@@ -384,7 +400,7 @@ mod tests {
             Some("last written by kube-controller-manager, 2026-01-03T00:00:00Z")
         );
         assert_eq!(
-            owners.others().collect::<Vec<_>>(),
+            owners.others_of_the_whole().collect::<Vec<_>>(),
             ["kubectl-edit", "kube-controller-manager"]
         );
         assert_eq!(

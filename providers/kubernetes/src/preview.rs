@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use holdfast_contract::{
     Action, Change, Conflict, Desired, Difference, Facet, Fidelity, Guard, Kind as _, Observed, Path,
-    Preview, ProviderError, ResourceKey, Value, Write,
+    Preview, ProviderError, ResourceKey, Segment, Value, Write,
 };
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -16,7 +16,7 @@ use crate::client::Failure;
 use crate::diff::diff;
 use crate::discovery::Resource;
 use crate::kind::{OBJECT, STATUS};
-use crate::lists::Type;
+use crate::lists::{self, Type};
 use crate::observe::observed as read;
 use crate::owned::{Owners, our_set};
 use crate::provider::Server;
@@ -29,6 +29,9 @@ use crate::{merge, types};
 const KEPT: Duration = Duration::from_hours(24);
 /// How many verdicts are kept. When there are more, all are forgotten: asking again costs a request each.
 const VERDICTS_MAX: usize = 10_000;
+
+/// What the server calls the holder of all fields of an object that was written when nobody kept account of it.
+const NOBODY_KNOWN: &str = "before-first-apply";
 
 /// What `write` would do.
 pub(crate) async fn preview(server: &Server, write: &Write) -> Result<Preview, ProviderError> {
@@ -217,7 +220,7 @@ async fn take_over(
     let (old, new) = (document(observed), document(&after));
     let held = server.kind.owners(facet, Some(&taken.observed), &write.manager);
     let mut found = diff(type_of(write), &old, &new, &held);
-    let conflicts = explain(&mut found, &held, &old, &write.manager);
+    let conflicts = explain(&mut found, &held, &old, &desired.value);
     let local = server
         .kind
         .compare(facet, desired, Some(observed), &write.manager);
@@ -289,20 +292,23 @@ fn type_of(write: &Write) -> Type<'_> {
     }
 }
 
-/// Says of each replaced value who wrote it last; the conflicts that taking them means.
-fn explain(found: &mut [Difference], held: &Owners<'_>, old: &Value, manager: &str) -> Vec<Conflict> {
+/// Says of each replaced value who wrote it last; the conflicts that the change of any of it means, named as in
+/// `declared`.
+fn explain(found: &mut [Difference], held: &Owners<'_>, old: &Value, declared: &Value) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
     for difference in found {
-        let owners = held.at(&difference.path, old);
+        conflicts.extend(
+            disputes(&difference.path, held, old).map(|(path, manager)| Conflict {
+                path: as_declared(&path, declared),
+                manager,
+            }),
+        );
         if matches!(difference.change, Change::Replace { .. }) {
-            let theirs = owners.others().filter(|other| *other != manager);
-            conflicts.extend(theirs.map(|other| Conflict {
-                path: difference.path.clone(),
-                manager: other.to_owned(),
-            }));
-            difference.note = owners.note();
+            difference.note = held.at(&difference.path, old).note();
         }
     }
+    conflicts.sort_by(|a, b| (&a.path, &a.manager).cmp(&(&b.path, &b.manager)));
+    conflicts.dedup();
     conflicts
 }
 
@@ -321,12 +327,13 @@ fn compared(
     let held = server.kind.owners(facet, Some(before), &write.manager);
     let to_hold = server.kind.owners(facet, Some(after), &write.manager);
     let mut found = diff(type_of(write), &old, &new, &to_hold);
-    let conflicts = explain(&mut found, &held, &old, &write.manager);
+    let conflicts = explain(&mut found, &held, &old, &desired.value);
     let local = server.kind.compare(facet, desired, Some(before), &write.manager);
+    let changed: Vec<Path> = found.iter().map(|one| one.path.clone()).collect();
     for difference in local {
-        let seen = found
+        let seen = changed
             .iter()
-            .any(|one| one.path.starts_with(&difference.path) || difference.path.starts_with(&one.path));
+            .any(|one| lists::is_below(one, &difference.path) || lists::is_below(&difference.path, one));
         if seen {
             continue;
         }
@@ -337,6 +344,9 @@ fn compared(
                 .any(|exact| difference.path.starts_with(exact));
         let newly_ours =
             !held.at(&difference.path, &old).ours.any() && to_hold.at(&difference.path, &new).ours.any();
+        if !foreign && is_of_a_changed_value(&difference.path, &changed, &held, &old) {
+            continue;
+        }
         match difference.change {
             // Taken out by a patch after the apply, which the dry run can't show.
             Change::Remove { .. } if foreign => found.push(difference),
@@ -356,6 +366,85 @@ fn compared(
         fidelity: Fidelity::ServerVerified,
         conflicts,
     }
+}
+
+/// Who else holds the value that a change at `path` changes, and where that value begins: what is one value is
+/// disputed as one.
+fn disputes(
+    path: &Path,
+    held: &Owners<'_>,
+    document: &Value,
+) -> impl Iterator<Item = (Path, String)> + use<> {
+    let mut found = Vec::new();
+    if !held.known && document.at_path(path).is_some() {
+        found.push((path.clone(), NOBODY_KNOWN.to_owned()));
+    }
+    let segments = path.segments();
+    for length in 1..=segments.len() {
+        let around = Path::from(segments.iter().take(length).cloned().collect::<Vec<_>>());
+        let is_empty = match document.at_path(&around) {
+            Some(Value::Map(entries)) => entries.is_empty(),
+            Some(Value::List(items)) => items.is_empty(),
+            _ => false,
+        };
+        let owners = held.at(&around, document);
+        // Who holds an empty map holds nothing that may come into it.
+        if !(is_empty && length < segments.len()) {
+            found.extend(
+                owners
+                    .others_of_the_whole()
+                    .map(|manager| (around.clone(), manager.to_owned())),
+            );
+        }
+        if !found.is_empty() {
+            break;
+        }
+    }
+    found.into_iter()
+}
+
+/// `path` with its items named by those keys only that they have in `declared`.
+fn as_declared(path: &Path, declared: &Value) -> Path {
+    let mut named = Path::root();
+    let mut node = Some(declared);
+    for segment in path.segments() {
+        let segment = match (segment, node.and_then(|node| node.exposed().as_list())) {
+            (Segment::Item(keys), Some(items)) => {
+                let given = |item: &Value| -> Vec<(String, String)> {
+                    let has = |(key, _): &&(String, String)| item.get(key).is_some();
+                    keys.iter().filter(has).cloned().collect()
+                };
+                let is_it = |item: &&Value| {
+                    let given = given(item);
+                    let is_same = |(key, text): &(String, String)| {
+                        item.get(key)
+                            .is_some_and(|own| own.exposed().to_string() == *text)
+                    };
+                    !given.is_empty() && given.iter().all(is_same)
+                };
+                items
+                    .iter()
+                    .find(is_it)
+                    .map_or_else(|| segment.clone(), |item| Segment::Item(given(item)))
+            }
+            _ => segment.clone(),
+        };
+        let single = Path::from(vec![segment.clone()]);
+        node = node.and_then(|node| node.at_path(&single));
+        named = named.join(segment);
+    }
+    named
+}
+
+/// Whether `path` is a part of something that others hold as one value, of which another part is changed: that it
+/// comes back to us as a whole goes without saying.
+fn is_of_a_changed_value(path: &Path, changed: &[Path], held: &Owners<'_>, document: &Value) -> bool {
+    let segments = path.segments();
+    (1..segments.len()).any(|length| {
+        let around = Path::from(segments.iter().take(length).cloned().collect::<Vec<_>>());
+        let owners = held.at(&around, document);
+        owners.whole() && !owners.ours.any() && changed.iter().any(|one| lists::is_below(one, &around))
+    })
 }
 
 /// Whether the apply would change what we hold.
