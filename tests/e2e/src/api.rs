@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use holdfast_testbed::Cluster;
 use reqwest::{Client, Method, StatusCode};
@@ -96,6 +96,72 @@ impl Api {
         accepted(&Method::PATCH, &path, answer)
     }
 
+    /// Sends `object` in the place of what is at `path`, as the field manager `manager`; the server's words where it
+    /// refuses.
+    pub async fn put(&self, path: &str, manager: &str, object: &Value) -> Result<Value, String> {
+        let path = format!("{path}?fieldManager={manager}");
+        self.answer(Method::PUT, &path, "application/json", object).await
+    }
+
+    /// Applies `object` as the field manager `manager`, and takes what others hold.
+    ///
+    /// # Panics
+    /// If the server refuses it.
+    pub async fn apply(&self, path: &str, manager: &str, object: &Value) -> Value {
+        let path = format!("{path}?fieldManager={manager}&force=true");
+        let answer = self
+            .answer(Method::PATCH, &path, "application/apply-patch+yaml", object)
+            .await;
+        answer.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn answer(&self, method: Method, path: &str, content: &str, body: &Value) -> Result<Value, String> {
+        let (status, text) = self.send(method.clone(), path, content, Some(body)).await;
+        if status.is_success() {
+            return Ok(accepted(&method, path, (status, text)));
+        }
+        Err(format!("{method} {path}: {status}: {text}"))
+    }
+
+    /// The types that the server serves now, by `apiVersion` and `kind`.
+    ///
+    /// # Panics
+    /// If it doesn't tell.
+    pub async fn served(&self) -> BTreeMap<(String, String), Served> {
+        let mut roots = vec!["/api/v1".to_owned()];
+        let groups = self.get("/apis").await.expect("groups");
+        for group in groups["groups"].as_array().expect("groups") {
+            let versions = group["versions"].as_array().expect("versions").iter();
+            roots
+                .extend(versions.map(|version| {
+                    format!("/apis/{}", version["groupVersion"].as_str().unwrap_or_default())
+                }));
+        }
+        let mut served = BTreeMap::new();
+        for root in roots {
+            // A group whose server is down has none.
+            let (status, text) = self.send(Method::GET, &root, "", None).await;
+            if !status.is_success() {
+                continue;
+            }
+            let list: Value = serde_json::from_str(&text).expect("JSON");
+            let version = list["groupVersion"].as_str().unwrap_or_default();
+            for resource in list["resources"].as_array().into_iter().flatten() {
+                let text = |key: &str| resource[key].as_str().unwrap_or_default().to_owned();
+                if text("name").contains('/') {
+                    continue;
+                }
+                let one = Served {
+                    root: root.clone(),
+                    plural: text("name"),
+                    namespaced: resource["namespaced"] == true,
+                };
+                served.insert((version.to_owned(), text("kind")), one);
+            }
+        }
+        served
+    }
+
     /// Deletes what is at `path`, and returns when it is gone.
     pub async fn delete(&self, path: &str) {
         match self.send(Method::DELETE, path, "", None).await {
@@ -142,6 +208,32 @@ impl Api {
 fn accepted(method: &Method, path: &str, (status, text): (StatusCode, String)) -> Value {
     assert!(status.is_success(), "{method} {path}: {status}: {text}");
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{method} {path}: {error}: {text}"))
+}
+
+/// How a type is served.
+#[derive(Clone, Debug)]
+pub struct Served {
+    root: String,
+    plural: String,
+    /// Whether its objects lie in namespaces.
+    pub namespaced: bool,
+}
+
+impl Served {
+    /// The path of an object; `namespace` counts only where its type has one.
+    #[must_use]
+    pub fn path(&self, namespace: &str, name: &str) -> String {
+        let Self {
+            root,
+            plural,
+            namespaced,
+        } = self;
+        if *namespaced {
+            format!("{root}/namespaces/{namespace}/{plural}/{name}")
+        } else {
+            format!("{root}/{plural}/{name}")
+        }
+    }
 }
 
 /// The path of an object, or with an empty name of all of its kind; for kinds whose plural is theirs and an s.

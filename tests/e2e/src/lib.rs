@@ -6,6 +6,8 @@
 //! | [`Stage::holdfast`] | one run of the program on it, as a process with nothing but what it needs in its environment |
 //! | [`Stage::witness`] | the same, with every request that it made, as the servers tell of them |
 //! | [`Api`] | a hand on the API server that isn't the program under test |
+//! | [`Ground`], [`Policy`] | a cluster alone, and policies that a test writes: for what is about objects only |
+//! | [`Webhook`] | an admission webhook that the API server calls |
 //! | [`sandbox`] | one run of the program without any server |
 //!
 //! The tests of one file share a [`Stage`], one after another ([`on_stage`]): each brings it first into the state that
@@ -25,16 +27,20 @@
 )]
 
 mod api;
+mod ground;
 mod others;
 mod program;
 mod report;
 mod stage;
 mod store;
+mod webhook;
 mod witness;
 
-pub use api::{Api, path, path_of};
+pub use api::{Api, Served, path, path_of};
+pub use ground::{Ground, Policy, on_ground, on_own_ground};
 pub use program::{Output, Running, binary, root, sandbox};
 pub use report::{address_of, changes, resource};
 pub use stage::{NAMESPACE, STATE, Stage, on_stage, on_stage_without_velero, until, until_within};
 pub use store::{Store, tags_of};
+pub use webhook::{Verdict, Webhook};
 pub use witness::Witness;
