@@ -1,14 +1,9 @@
 //! From plan to plan until everything holds, nothing moves any more, or the time is up.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::stream::select_all;
-use holdfast_contract::{
-    Action, Difference, Facet, Holder, Path, Provider, ProviderError, ProviderName, Served, Value, Wanted,
-};
+use holdfast_contract::{Action, Difference, Facet, Holder, Path, ProviderError, Served, Value};
 use holdfast_policy::{FactSource, Mode, Parameters, ValidPolicy};
 use tokio::time::Instant;
 
@@ -21,7 +16,9 @@ use crate::plan::refusal;
 use crate::report::{Applied, Report};
 use crate::step::{Accepted, HoldState, Mint, Outcome, Plan, PlannedResource, Step, StepVerb};
 
+mod looks;
 mod remember;
+mod watching;
 
 /// How often a write that failed for the moment is tried in one run, beside the provider's own retries.
 const ATTEMPTS: u32 = 4;
@@ -33,11 +30,6 @@ const LAG: Duration = Duration::from_mins(2);
 const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 /// Facts older than this are read again before the next pass.
 const FACTS_AGE: Duration = Duration::from_secs(15);
-/// Events of a watch that come so close together are taken together.
-const BURST: Duration = Duration::from_millis(20);
-
-/// A long sleep looks so often whether it is to stop.
-const STEP: Duration = Duration::from_millis(200);
 
 /// How to apply.
 #[derive(Clone, Debug)]
@@ -267,15 +259,6 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// When the next look that tells more is to be made, if that is before the end of this run.
-    fn next_look(&self, session: &Session<'_>, pass: &Pass) -> Option<Instant> {
-        let next = pass.plan.looks().map(|(_, from)| from).min()?;
-        let now = session.engine.clock.now().unix_timestamp();
-        let wait = u64::try_from(next.unix_timestamp().saturating_sub(now)).unwrap_or_default();
-        let at = Instant::now().checked_add(Duration::from_secs(wait))?;
-        (self.options.wait && at < self.deadline).then_some(at)
-    }
-
     async fn write(&mut self, session: &mut Session<'_>, plan: &Plan) -> Result<(), EngineError> {
         if session.policy.approve.as_deref() == Some(plan.hash.as_str()) {
             let steps = plan
@@ -481,11 +464,12 @@ impl<'r> Run<'r> {
             && !session.snapshot.has_passing_failures()
         {
             // Nothing else can change, so that nothing else is looked at.
-            sleep(at, &self.options.stop).await;
+            looks::sleep(at, &self.options.stop).await;
             Self::look_again(session, pass);
             return;
         }
-        let pushed = watch(session.providers.open(), &pass.unready, until, &self.options.stop).await;
+        let pushed =
+            watching::watch(session.providers.open(), &pass.unready, until, &self.options.stop).await;
         let keys: BTreeSet<_> = pushed.iter().map(|(wanted, _)| wanted.key.clone()).collect();
         for (wanted, result) in pushed {
             session.snapshot.keep(&wanted, result);
@@ -502,56 +486,6 @@ impl<'r> Run<'r> {
             }
         }
     }
-}
-
-/// Waits until `until`, or until it is to stop.
-async fn sleep(until: Instant, stop: &Stop) {
-    while !stop.is_stopped() && Instant::now() < until {
-        let next = Instant::now().checked_add(STEP).unwrap_or(until);
-        tokio::time::sleep_until(next.min(until)).await;
-    }
-}
-
-type Pushed = Vec<(Wanted, Result<holdfast_contract::Observation, ProviderError>)>;
-
-/// What the providers push of `unready` until `until`; it returns early with the first news and what comes with them.
-async fn watch(
-    providers: &BTreeMap<ProviderName, Arc<dyn Provider>>,
-    unready: &[Wanted],
-    until: Instant,
-    stop: &Stop,
-) -> Pushed {
-    let mut by_provider: BTreeMap<&ProviderName, Vec<Wanted>> = BTreeMap::new();
-    for wanted in unready {
-        by_provider
-            .entry(&wanted.key.provider)
-            .or_default()
-            .push(wanted.clone());
-    }
-    let streams = by_provider
-        .into_iter()
-        .filter_map(|(name, wanted)| providers.get(name)?.watch(&wanted));
-    let mut stream = select_all(streams);
-    let mut pushed: Pushed = Vec::new();
-    let mut until = until;
-    while !stop.is_stopped() {
-        if stream.is_empty() {
-            tokio::time::sleep_until(until).await;
-            break;
-        }
-        match tokio::time::timeout_at(until, stream.next()).await {
-            // A watch that fails proves nothing: what it was to tell is read instead.
-            Ok(Some((_, Err(_)))) => {}
-            Ok(Some((key, result))) => {
-                if let Some(wanted) = unready.iter().find(|wanted| wanted.key == key) {
-                    pushed.push((wanted.clone(), result));
-                }
-                until = until.min(Instant::now().checked_add(BURST).unwrap_or(until));
-            }
-            Ok(None) | Err(_) => break,
-        }
-    }
-    pushed
 }
 
 /// What the calls of a step mean for where its resource stands: the worst of them counts.

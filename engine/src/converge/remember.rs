@@ -1,14 +1,14 @@
 //! What a run writes into the ledger: what has converged, what is held up, and what is to go with its rule.
 
-use holdfast_contract::{Observation, ProviderError};
+use holdfast_contract::ProviderError;
 use holdfast_policy::{Name, Rule};
 
-use super::{Pass, Run};
+use super::Run;
 use crate::address::Address;
 use crate::cycle::{EngineError, Session};
 use crate::ledger::LedgerError;
 use crate::phase::Phase;
-use crate::step::{HoldState, Plan, PlannedResource, Vanishing};
+use crate::step::{HoldState, Plan};
 
 impl Run<'_> {
     /// Notes what has converged: that it did, and the name of what has a generated one, which the field that records
@@ -49,42 +49,6 @@ impl Run<'_> {
             .map(|resource| (resource.address.clone(), resource.phase))
             .collect();
         news
-    }
-
-    /// Forgets what is to be looked at again now.
-    pub(super) fn look_again(session: &mut Session<'_>, pass: &Pass) {
-        let now = session.engine.clock.now();
-        for (resource, _) in pass.plan.looks().filter(|(_, from)| *from <= now) {
-            session.snapshot.forget_looks(&resource.address);
-            if let Some(key) = &resource.key {
-                session.snapshot.forget(key, None);
-            }
-        }
-    }
-
-    /// Notes what was seen to be gone, or to be there again; whether there was anything to note.
-    pub(super) fn remember_looks(session: &mut Session<'_>, plan: &Plan) -> bool {
-        let mut noted = false;
-        for resource in &plan.resources {
-            let address = &resource.address;
-            let mut proofs = session.ledger.missing(address);
-            match &resource.vanishing {
-                Some(Vanishing {
-                    proofs: known,
-                    fresh: Some(fresh),
-                    ..
-                }) => {
-                    proofs.clone_from(known);
-                    proofs.push(*fresh);
-                }
-                Some(_) => continue,
-                None if proofs.is_empty() || !session.is_there(resource) => continue,
-                None => proofs.clear(),
-            }
-            session.ledger.remember_missing(address, &proofs);
-            noted = true;
-        }
-        noted
     }
 
     /// Notes what is to go when it leaves the policy, and forgets what has gone or is no longer this policy's.
@@ -135,12 +99,6 @@ impl Run<'_> {
 }
 
 impl Session<'_> {
-    /// Whether it was read, and is there.
-    fn is_there(&self, resource: &PlannedResource) -> bool {
-        let read = resource.key.as_ref().and_then(|key| self.snapshot.get(key));
-        matches!(read, Some(Ok(Observation::Present(_))))
-    }
-
     /// Stores the ledger, bound to the cluster and the accounts that it is of; false: somebody else changed it, it was
     /// read again, and the pass must be made anew.
     pub(super) async fn save_ledger(&mut self) -> Result<bool, EngineError> {
