@@ -3,7 +3,7 @@
 //! | what | is |
 //! |---|---|
 //! | [`Cluster`] | etcd and kube-apiserver with RBAC and an audit log; [`Cluster::start_full`] adds controller-manager, scheduler and kwok |
-//! | [`LocalStack`], [`SeaweedFs`], [`Moto`] | object stores, each described by an [`ObjectStore`], whose [`ObjectStore::send`] is a hand on it that isn't the code under test |
+//! | [`LocalStack`], [`SeaweedFs`], [`Moto`], [`CephRgw`] | object stores, each described by an [`ObjectStore`], whose [`ObjectStore::send`] is a hand on it that isn't the code under test |
 //! | [`Velero`] | Velero's server beside a cluster, run as the cluster's Deployment says, and its command line |
 //! | [`RequestLog`] | an HTTP proxy in front of an object store that records every request and, by [`Rule`], injects faults |
 //! | [`Server`], [`Home`] | any other program as a child that can't outlive its test |
@@ -43,6 +43,7 @@
 //! ```
 
 mod by_hand;
+mod ceph;
 mod cluster;
 mod error;
 pub mod fixtures;
@@ -54,6 +55,7 @@ mod proxy;
 mod server;
 mod velero;
 
+pub use ceph::CephRgw;
 pub use cluster::{AuditEvent, Cluster, Mark, kubectl, kubectl_with_input};
 pub use error::{Error, Result};
 pub use home::Home;

@@ -5,9 +5,9 @@ use std::{
     process::ExitCode,
 };
 
-use holdfast_testbed::{Cluster, Error, LocalStack, Moto, ObjectStore, Result, SeaweedFs};
+use holdfast_testbed::{CephRgw, Cluster, Error, LocalStack, Moto, ObjectStore, Result, SeaweedFs};
 
-const USAGE: &str = "usage: holdfast-testbed cluster|full-cluster|localstack|seaweedfs|moto";
+const USAGE: &str = "usage: holdfast-testbed cluster|full-cluster|localstack|seaweedfs|moto|ceph";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -23,6 +23,7 @@ async fn main() -> ExitCode {
 
 async fn run(server: Option<&str>) -> Result<()> {
     match server {
+        Some("ceph") => hold_store(CephRgw::start().await?.store()).await,
         Some("cluster") => hold_cluster(&Cluster::start().await?).await,
         Some("full-cluster") => hold_cluster(&Cluster::start_full().await?).await,
         Some("localstack") => hold_store(LocalStack::start().await?.store()).await,

@@ -17,7 +17,7 @@ pub struct ObjectStore {
 }
 
 impl ObjectStore {
-    fn new(port: u16, access_key: &str, secret_key: &str) -> Self {
+    pub(crate) fn new(port: u16, access_key: &str, secret_key: &str) -> Self {
         Self {
             endpoint: format!("http://127.0.0.1:{port}"),
             access_key: access_key.to_owned(),
@@ -27,7 +27,7 @@ impl ObjectStore {
     }
 }
 
-/// LocalStack: S3, STS and IAM, nearest to AWS in its answers. It checks neither signatures nor policies.
+/// LocalStack: S3 with its control of accounts, STS and IAM, nearest to AWS in its answers. It checks neither signatures nor policies.
 #[derive(Debug)]
 pub struct LocalStack {
     store: ObjectStore,
@@ -43,7 +43,7 @@ impl LocalStack {
         let server = Server::start(&home, "localstack", python, |command| {
             command
                 .args(["-m", "localstack.runtime.main"])
-                .env("SERVICES", "s3,sts,iam")
+                .env("SERVICES", "s3,s3control,sts,iam")
                 .env("STRICT_SERVICE_LOADING", "1")
                 .env("EAGER_SERVICE_LOADING", "1")
                 .env("GATEWAY_LISTEN", format!("127.0.0.1:{port}"))
@@ -175,6 +175,12 @@ pub struct Moto {
 }
 
 impl Moto {
+    /// The one that all tests of this process share: each uses buckets of its own.
+    pub async fn shared() -> Result<&'static Self> {
+        static SHARED: OnceCell<Moto> = OnceCell::const_new();
+        SHARED.get_or_try_init(Self::start).await
+    }
+
     /// An empty one. Takes about a second and 60 MB.
     pub async fn start() -> Result<Self> {
         let python = programs::moto_python()?;
@@ -205,7 +211,7 @@ impl Moto {
     }
 }
 
-async fn answers(server: &Server, url: &str, accepts: fn(StatusCode) -> bool) -> Result<()> {
+pub(crate) async fn answers(server: &Server, url: &str, accepts: fn(StatusCode) -> bool) -> Result<()> {
     crate::install_tls_provider();
     let client = reqwest::Client::builder()
         .no_proxy()

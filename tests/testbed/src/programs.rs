@@ -76,6 +76,18 @@ pub(crate) fn weed() -> Result<PathBuf> {
     ))
 }
 
+/// A program of Ceph, which comes as packages of the system.
+pub(crate) fn ceph(program: &str) -> Result<PathBuf> {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&folders)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+        .ok_or_else(|| Error::NotSetUp {
+            what: format!("{program} (Debian packages radosgw ceph-mon ceph-osd ceph-common)"),
+            path: program.into(),
+        })
+}
+
 fn python(name: &str, version: &str) -> Result<PathBuf> {
     installed(format!("{name}-{version}/bin/python"))
 }

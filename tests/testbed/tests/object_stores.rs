@@ -9,7 +9,7 @@
 
 use std::time::Instant;
 
-use holdfast_testbed::{LocalStack, Moto, ObjectStore, RequestLog, SeaweedFs};
+use holdfast_testbed::{CephRgw, LocalStack, Moto, ObjectStore, RequestLog, SeaweedFs};
 
 async fn lists_what_it_made(store: &ObjectStore) {
     assert_eq!(store.send("PUT", "/backups", "").await.unwrap().0, 200);
@@ -38,6 +38,14 @@ async fn seaweedfs_lists_a_bucket_that_was_made() {
 async fn moto_lists_a_bucket_that_was_made() {
     let started = Instant::now();
     let server = Moto::start().await.unwrap();
+    println!("ready after {:?}", started.elapsed());
+    lists_what_it_made(server.store()).await;
+}
+
+#[tokio::test]
+async fn ceph_lists_a_bucket_that_was_made() {
+    let started = Instant::now();
+    let server = CephRgw::start().await.unwrap();
     println!("ready after {:?}", started.elapsed());
     lists_what_it_made(server.store()).await;
 }
