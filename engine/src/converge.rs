@@ -359,6 +359,9 @@ impl<'r> Run<'r> {
                     && session.is_unversioned(key, facet)
                 {
                     session.ledger.remember_set(&address, facet, declared);
+                    session
+                        .ledger
+                        .remember_dropped(&address, facet, &written.unsupported);
                 }
                 if !written.unsupported.is_empty() {
                     let fields = written.unsupported.join(", ");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use holdfast_contract::{ApiType, Facet, PolicyId, Registry, ResourceKey, Served, StateStore, Wanted};
 use holdfast_expression::{Context, Value};
-use holdfast_policy::{Name, Parameters, Rule, ValidPolicy, to_expression};
+use holdfast_policy::{Name, Parameters, Rule, ValidPolicy};
 
 use crate::address::Address;
 use crate::checks::{self, CheckResult};
@@ -419,7 +419,7 @@ impl<'p> Session<'p> {
                 (Some(observed), Some(kind)) => {
                     let roots = resource
                         .roots
-                        .with("self", to_expression(&kind.document(observed)));
+                        .with("self", crate::scope::own(kind.as_ref(), observed));
                     results.extend(checks::run(&resource.address, &variant.checks, &roots, evaluator));
                 }
                 _ => results.extend(checks::skip(&resource.address, &variant.checks)),

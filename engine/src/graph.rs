@@ -117,6 +117,8 @@ pub struct Resource<'p> {
     pub needs: BTreeSet<Address>,
     /// What must be there before a facet is set for the first time.
     pub facet_needs: BTreeMap<Facet, BTreeSet<Address>>,
+    /// Facets that would shut this program out once they are set, each with the reason.
+    pub lockouts: BTreeMap<Facet, String>,
     /// The facets to read.
     pub wanted: BTreeSet<Facet>,
     /// What its expressions see: all roots, and `each`.

@@ -52,6 +52,9 @@ struct Document {
     /// What this policy last set, by facet, as it declared it.
     #[serde(default)]
     set: BTreeMap<String, serde_json::Value>,
+    /// What a store did not keep of that, by facet.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    dropped: BTreeMap<String, BTreeSet<String>>,
     /// The addresses that were Converged at least once.
     #[serde(default)]
     provisioned: BTreeSet<String>,
@@ -313,6 +316,26 @@ impl Ledger {
     pub fn remember_set(&mut self, address: &Address, facet: &Facet, declared: &Value) {
         if let Some(json) = declared.expose_json().filter(|_| !declared.is_sensitive()) {
             self.document.set.insert(address.facet(facet), json);
+        }
+    }
+
+    /// The fields that the store did not keep when `declared` was set of a facet, as it told them; none once the policy
+    /// declares something else.
+    #[must_use]
+    pub fn dropped(&self, address: &Address, facet: &Facet, declared: &Value) -> Option<&BTreeSet<String>> {
+        let dropped = self.document.dropped.get(&address.facet(facet))?;
+        (self.last_set(address, facet).as_ref() == Some(declared)).then_some(dropped)
+    }
+
+    /// Remembers which fields of a facet the store did not keep; none: it kept all.
+    pub fn remember_dropped(&mut self, address: &Address, facet: &Facet, fields: &[String]) {
+        let place = address.facet(facet);
+        if fields.is_empty() {
+            self.document.dropped.remove(&place);
+        } else {
+            self.document
+                .dropped
+                .insert(place, fields.iter().cloned().collect());
         }
     }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use holdfast_expression::{Error, ErrorKind, Scope, Span, Value};
+use holdfast_contract::{FacetState, Kind, Observed};
+use holdfast_expression::{Error, ErrorKind, MapKey, Scope, Span, Value};
+use holdfast_policy::to_expression;
 
 /// The roots, shared between all expressions of one pass; `each` and `self` are added for a moment.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +39,31 @@ impl Roots {
 impl Scope for Roots {
     fn root(&self, name: &str) -> Option<Value> {
         self.own.get(name).or_else(|| self.shared.get(name)).cloned()
+    }
+}
+
+/// What `self` is in an expression about what was observed: a part that could not be read is an error where it is used,
+/// and never missing.
+#[must_use]
+pub fn own(kind: &dyn Kind, observed: &Observed) -> Value {
+    let whole = to_expression(&kind.document(observed));
+    let unread: Vec<(MapKey, Value)> = observed
+        .facets
+        .iter()
+        .filter_map(|(facet, state)| match state {
+            FacetState::Unreadable(error) => {
+                let name = facet.as_str();
+                Some((MapKey::from(name), unreadable(&format!("self.{name}"), error)))
+            }
+            FacetState::Set(_) | FacetState::Unset => None,
+        })
+        .collect();
+    match whole {
+        Value::Map(entries) if !unread.is_empty() => {
+            let known = entries.iter().map(|(key, value)| (key.clone(), value.clone()));
+            Value::map(known.chain(unread))
+        }
+        other => other,
     }
 }
 

@@ -68,6 +68,8 @@ pub enum Code {
     UnknownKind,
     /// A provider that isn't known, or one of several that must be named.
     UnknownProvider,
+    /// Something desired that would shut out whoever comes by the provider's settings.
+    Lockout,
     /// A file that isn't there.
     FileMissing,
     /// A file outside of the policy's folder.
@@ -119,6 +121,7 @@ impl Code {
         Self::SensitiveValue,
         Self::UnknownKind,
         Self::UnknownProvider,
+        Self::Lockout,
         Self::FileMissing,
         Self::FileOutside,
         Self::FileUnreadable,
@@ -221,6 +224,11 @@ impl Code {
             Self::UnknownProvider => (
                 "HF0302",
                 "No provider of this name or type, or several of a type of which one must be named.",
+            ),
+            Self::Lockout => (
+                "HF0303",
+                "What a rule declares would shut out whoever comes by its provider's settings, this program included: a \
+                 statement that denies plain HTTP, on an endpoint that is reached by it. On the own machine a warning.",
             ),
             Self::FileMissing => ("HF0401", "A manifest or template that isn't there."),
             Self::FileOutside => (

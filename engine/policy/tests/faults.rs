@@ -33,7 +33,7 @@ fn said(folder: &Path) -> String {
                     .sources
                     .values()
                     .for_each(|source| notes.add_source(source));
-                policy.not_yet.iter().for_each(|note| notes.push(note.clone()));
+                policy.warnings.iter().for_each(|note| notes.push(note.clone()));
                 all.push_str("valid\n\n");
                 all.push_str(&render(&notes, 100, false));
             }

@@ -43,7 +43,7 @@ fn managed_velero_says_what_it_should() {
         (Mode::Enforce, Duration::from_mins(5))
     );
     let notes: Vec<String> = policy
-        .not_yet
+        .warnings
         .iter()
         .map(|note| format!("{} {}", note.code, note.message))
         .collect();

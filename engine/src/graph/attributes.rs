@@ -120,7 +120,7 @@ fn resource_value(input: &Input<'_>, resource: &Resource<'_>) -> BTreeMap<MapKey
         Some(Ok(Observation::Present(observed))) => {
             put("exists", Value::Bool(true));
             if let Some(kind) = &resource.kind {
-                put("observed", to_expression(&kind.document(observed)));
+                put("observed", crate::scope::own(kind.as_ref(), observed));
             }
         }
         Some(Ok(Observation::Absent)) => {

@@ -77,7 +77,7 @@ impl<'p> Builder<'_, 'p> {
             }
             Err(state) => resource.state = state,
         }
-        self.desire(&mut resource, named.kind, document);
+        self.desire(&mut resource, named, document);
         resource
     }
 
@@ -187,7 +187,8 @@ impl<'p> Builder<'_, 'p> {
     }
 
     /// Splits a whole document into facets, and finds the special places in each.
-    pub(super) fn desire(&self, resource: &mut Resource<'p>, kind: &Arc<dyn Kind>, declared: Evaluated) {
+    pub(super) fn desire(&self, resource: &mut Resource<'p>, named: &Named<'_>, declared: Evaluated) {
+        let kind = named.kind;
         let Some(variant) = resource.variant else { return };
         let mark = Mark {
             policy: self.input.mark.to_owned(),
@@ -199,6 +200,13 @@ impl<'p> Builder<'_, 'p> {
         } else {
             document
         };
+        for lockout in kind.lockouts(&whole, &named.settings.settings) {
+            if lockout.is_certain {
+                let (facet, _) = split_path(kind, &lockout.path);
+                let why = format!("{}; {}", lockout.what, lockout.hint);
+                resource.lockouts.insert(facet, why);
+            }
+        }
         let initial = places(kind, &variant.initial, &whole);
         let exact = places(kind, &variant.exact, &whole);
         for (facet, value) in kind.split(whole.clone()) {

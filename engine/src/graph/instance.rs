@@ -280,7 +280,7 @@ impl<'p> Builder<'_, 'p> {
         let inner = roots.with("self", own);
         match self.laid_out(variant, &inner, &named.kind.name().clone()) {
             Ok(parts) => match parts.into_iter().reduce(|whole, part| lay_under(part, &whole)) {
-                Some(whole) => self.desire(&mut resource, named.kind, whole),
+                Some(whole) => self.desire(&mut resource, named, whole),
                 None => resource.wanted = Self::wanted(&resource, named.kind, variant),
             },
             Err(no) if resource.state == State::Active => resource.state = State::Open(no),
@@ -477,6 +477,7 @@ impl<'p> Builder<'_, 'p> {
             recorded_as_provisioned: false,
             needs: BTreeSet::new(),
             facet_needs: BTreeMap::new(),
+            lockouts: BTreeMap::new(),
             wanted: BTreeSet::new(),
             roots: roots.clone(),
         }

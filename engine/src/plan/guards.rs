@@ -1,11 +1,13 @@
 //! What may not be touched, whatever a policy says.
 
 use holdfast_contract::{
-    Action, Danger, Facet, FacetState, Observation, Observed, ProviderError, ResourceKey, Value, Write,
+    Action, Danger, Difference, Facet, FacetState, Observation, Observed, ProviderError, ResourceKey, Value,
+    Write,
 };
 use holdfast_policy::Verb;
 
 use super::Input;
+use crate::diff::Differing;
 use crate::graph::{Resource, is_same};
 use crate::phase::Event;
 
@@ -170,6 +172,32 @@ pub(super) fn dangerous(
         .filter(|danger| !is_allowed(resource, danger))
         .find(|danger| danger.irreversible || !(is_first || restores()))
         .map(|danger| needed(&danger))
+}
+
+/// Why a facet is not written again that the store did not keep when it was written last, if so.
+pub(super) fn not_kept(
+    input: &Input<'_>,
+    resource: &Resource<'_>,
+    facet: &Facet,
+    differing: &Differing,
+) -> Option<String> {
+    let declared = &resource.facets.get(facet)?.value;
+    let dropped = input.ledger.dropped(&resource.address, facet, declared)?;
+    let place = |difference: &Difference| {
+        if difference.path.is_root() {
+            facet.to_string()
+        } else {
+            format!("{facet}.{}", difference.path)
+        }
+    };
+    let differences = &differing.differences;
+    differences
+        .iter()
+        .all(|difference| dropped.contains(&place(difference)))
+        .then(|| {
+            let fields: Vec<String> = differences.iter().map(place).collect();
+            format!("the store does not keep {}", fields.join(", "))
+        })
 }
 
 /// Why creating it does what nobody can undo without being allowed to, if so.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use holdfast_contract::Observed;
-use holdfast_policy::{Hold, to_expression};
+use holdfast_policy::Hold;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::judge::Judge;
@@ -19,7 +19,7 @@ impl Judge<'_, '_> {
     pub(super) fn held(&self, disrupts: String, observed: &Observed) -> Option<Held> {
         let hold = self.resource.variant?.hold.as_ref()?;
         let kind = self.resource.kind.as_ref()?;
-        let own = to_expression(&kind.document(observed));
+        let own = crate::scope::own(kind.as_ref(), observed);
         let roots = self.resource.roots.with("self", own);
         let since = self.resource.held_since(self.input.ledger);
         Some(ask(self.input.evaluator, hold, since, &roots, disrupts))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_contract::{Action, Desired, Facet, Guard, Observation, Observed, Write};
 use holdfast_expression as expression;
-use holdfast_policy::{Allowance, Mode, Requirement, Verb, to_expression};
+use holdfast_policy::{Allowance, Mode, Requirement, Verb};
 
 use super::needs::desired_fidelity;
 use super::{Found, Input, guards, vanish};
@@ -103,6 +103,7 @@ impl Judge<'_, '_> {
             .facets
             .iter()
             .filter(|(_, desired)| desired.value.as_map().is_none_or(|entries| !entries.is_empty()))
+            .filter(|(facet, _)| !resource.lockouts.contains_key(*facet))
             .map(|(facet, desired)| {
                 self.change(facet, self.additions(facet, desired), desired_fidelity(desired))
             })
@@ -151,6 +152,7 @@ impl Judge<'_, '_> {
         };
         let mut found = Found::new(Event::FoundAbsent, reason).with(step);
         found.vanishing = vanishing;
+        found.blocked.clone_from(&resource.lockouts);
         found
     }
 
@@ -206,7 +208,7 @@ impl Judge<'_, '_> {
             (Some(observed), Some(kind)) => self
                 .resource
                 .roots
-                .with("self", to_expression(&kind.document(observed))),
+                .with("self", crate::scope::own(kind.as_ref(), observed)),
             _ => self.resource.roots.with(
                 "self",
                 expression::Value::map(Vec::<(&str, expression::Value)>::new()),
@@ -226,7 +228,12 @@ impl Judge<'_, '_> {
     }
 
     /// The message of the first gate of this facet alone that doesn't hold.
+    ///
+    /// Nothing opens the gate of what would shut this program out.
     pub(super) fn facet_gate(&self, facet: &Facet, observed: Option<&Observed>) -> Option<String> {
+        if let Some(why) = self.resource.lockouts.get(facet) {
+            return Some(why.clone());
+        }
         let gates = self.resource.variant.map(|variant| &variant.require)?;
         gates
             .iter()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_contract::{Action, Change, Difference, Facet, Observed, Path, ProviderError, Readiness, Write};
-use holdfast_policy::{Allowance, OnConflict, Verb, to_expression};
+use holdfast_policy::{Allowance, OnConflict, Verb};
 
 use super::judge::Judge;
 use super::{Found, guards};
@@ -241,7 +241,7 @@ impl Judge<'_, '_> {
         let Some(ready) = &variant.ready else {
             return kind.ready(observed);
         };
-        let own = to_expression(&kind.document(observed));
+        let own = crate::scope::own(kind.as_ref(), observed);
         match self
             .input
             .evaluator
@@ -275,7 +275,8 @@ impl Judge<'_, '_> {
             Action::Set { observed, .. } => Some(observed.as_ref()),
             _ => None,
         };
-        self.facet_gate(facet, observed)
+        guards::not_kept(self.input, self.resource, facet, differing)
+            .or_else(|| self.facet_gate(facet, observed))
             .or_else(|| guards::dangerous(self.input, self.resource, facet, &differing.write))
     }
 

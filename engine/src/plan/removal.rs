@@ -2,7 +2,7 @@
 
 use holdfast_contract::{Facet, FacetState, Guard, Observation, Observed, Value};
 use holdfast_expression as expression;
-use holdfast_policy::{Allowance, Mode, OnRemove, Verb, to_expression};
+use holdfast_policy::{Allowance, Mode, OnRemove, Verb};
 
 use super::deletion::deletion;
 use super::{Found, Input, guards, hold};
@@ -176,7 +176,7 @@ fn judge(input: &Input<'_>, leaving: &Leaving<'_>, dependents: &[&Leaving<'_>]) 
     let asked = leaving.hold.map(|declared| {
         let instance = leaving.address.instance.as_deref().unwrap_or_default();
         let each = expression::Value::map([("key", expression::Value::from(instance))]);
-        let own = to_expression(&kind.document(observed));
+        let own = crate::scope::own(kind.as_ref(), observed);
         let roots = input.graph.roots.with("each", each).with("self", own);
         let since = input.ledger.held_since(&leaving.address);
         hold::ask(input.evaluator, declared, since, &roots, "deletes it".to_owned())

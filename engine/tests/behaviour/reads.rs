@@ -55,6 +55,42 @@ async fn an_unreadable_facet_is_blocked_alone() {
 }
 
 #[tokio::test]
+async fn a_check_on_what_could_not_be_read_is_unknown_and_does_not_fail() {
+    let rules = "  providers: { s3: { region: us-east-2 } }
+  rules:
+    data:
+      observe: s3/Bucket
+      name: acme-data
+      checks:
+        - that: self.?accountPublicAccessBlock.?blockPublicAcls.orValue(false)
+        - that: self.?versioning.?status.orValue('') == 'Enabled'
+";
+    let sandbox = "buckets: { acme-data: { region: us-east-2 } }";
+    let verdicts = |report: &holdfast_engine::Report| -> Vec<String> {
+        let checks = report.checks.iter();
+        checks.map(|check| check.verdict.to_string()).collect()
+    };
+    let case = Case::text(&policy(rules), sandbox);
+    assert_eq!(verdicts(&case.plan().await), ["fail", "fail"]);
+    let unsupported = ProviderError::Unsupported {
+        service: "S3 at 127.0.0.1".into(),
+        what: "accountPublicAccessBlock".into(),
+    };
+    case.world.fail(
+        Accident::new(Operation::Observe, unsupported)
+            .of(&"accountPublicAccessBlock".into())
+            .always(),
+    );
+    let report = case.plan().await;
+    assert_eq!(verdicts(&report), ["unknown", "fail"]);
+    let told = &report.checks[0].message;
+    assert!(
+        told.contains("does not support accountPublicAccessBlock"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn a_policy_gate_stops_it_before_anything_is_read() {
     let rules = format!("  require: [ {{ that: 'false', message: not here }} ]{TWO_MAPS}");
     let case = Case::text(&policy(&rules), "");

@@ -7,6 +7,7 @@ use crate::desired::Desired;
 use crate::difference::{Change, Difference};
 use crate::key::{ApiType, Facet, KindName, ProviderName, ResourceKey};
 use crate::observation::Observed;
+use crate::path::Path;
 use crate::provider::{Scope, Served};
 use crate::shape::Shape;
 use crate::value::{Unknown, Value};
@@ -142,6 +143,13 @@ pub trait Kind: Debug + Send + Sync {
         None
     }
 
+    /// What of a whole `desired` would shut out whoever comes by the provider's `settings`, this program included. Both
+    /// may hold values that aren't known yet: of those nothing is said.
+    fn lockouts(&self, desired: &Value, settings: &BTreeMap<String, Value>) -> Vec<Lockout> {
+        let _ = (desired, settings);
+        Vec::new()
+    }
+
     /// Why deleting it destroys more than itself (a namespace, a volume claim), which needs `Cascade` allowed.
     fn cascades(&self, key: &ResourceKey) -> Option<&'static str>;
 }
@@ -165,6 +173,19 @@ pub struct Yields {
     pub why: String,
     /// What is desired and isn't there; none where what is there does all that is desired.
     pub lacks: Option<String>,
+}
+
+/// Something desired that would shut out whoever comes by the provider's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lockout {
+    /// Where in the whole `desired`.
+    pub path: Path,
+    /// What would happen, as a whole sentence without its full stop.
+    pub what: String,
+    /// What to do instead.
+    pub hint: &'static str,
+    /// Whether it would for sure; else it depends on the service.
+    pub is_certain: bool,
 }
 
 /// By what a policy finds its own things again.

@@ -38,7 +38,7 @@ pub use desired::{Desired, TakeOver};
 pub use difference::{Change, Difference};
 pub use error::{BoxError, ProviderError};
 pub use key::{ApiType, Facet, KindName, ProviderName, ResourceKey};
-pub use kind::{Attributes, Danger, Implied, Kind, Locator, Mark, NotLocated, Readiness, Yields};
+pub use kind::{Attributes, Danger, Implied, Kind, Locator, Lockout, Mark, NotLocated, Readiness, Yields};
 pub use observation::{Conflict, FacetState, Observation, Observed, Version, Wanted};
 pub use path::{Path, Segment};
 pub use provider::{Fidelity, Found, Preview, Provider, Query, Scope, Served, WatchStream, Written};

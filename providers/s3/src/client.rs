@@ -1,7 +1,7 @@
 //! Requests to the object store: addressed, signed, sent, and their answers received within bounds.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -11,7 +11,7 @@ use holdfast_contract::{ProviderError, ResourceKey};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use s3::signing::uri_encode;
 use time::OffsetDateTime;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, OwnedMutexGuard, Semaphore};
 use url::Url;
 
 use crate::config::Settings;
@@ -123,6 +123,8 @@ pub(crate) struct Call<'a> {
     pub(crate) method: Method,
     /// About which bucket; none: about all.
     pub(crate) bucket: Option<&'a ResourceKey>,
+    /// About which account, and then about no bucket.
+    pub(crate) account: Option<&'a str>,
     pub(crate) query: Vec<(&'a str, String)>,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Bytes,
@@ -140,6 +142,7 @@ impl<'a> Call<'a> {
         Self {
             method,
             bucket: Some(key),
+            account: None,
             query: Vec::new(),
             headers: Vec::new(),
             body: Bytes::new(),
@@ -160,6 +163,22 @@ impl<'a> Call<'a> {
         Self {
             query: vec![(query, String::new())],
             ..Self::bucket(method, key, action)
+        }
+    }
+
+    /// About the block of public access of all buckets of `account`.
+    pub(crate) fn account(method: Method, account: &'a str, action: &'a str) -> Self {
+        Self {
+            method,
+            bucket: None,
+            account: Some(account),
+            query: Vec::new(),
+            headers: vec![("x-amz-account-id", account.to_owned())],
+            body: Bytes::new(),
+            action,
+            repeat: Repeat::Safe,
+            max_answer: MAX_DOCUMENT,
+            owner_checked: false,
         }
     }
 
@@ -187,7 +206,12 @@ pub(crate) struct Client {
     /// The buckets that were seen to be this identity's own.
     own: Mutex<BTreeSet<String>>,
     limit: Semaphore,
+    /// The buckets of which a setting is being written.
+    turns: Mutex<BTreeMap<String, Arc<Turn>>>,
 }
+
+/// Whose turn it is to write a bucket's settings.
+type Turn = tokio::sync::Mutex<()>;
 
 impl Client {
     pub(crate) fn new(http: reqwest::Client, settings: Settings, credentials: Credentials, sts: Sts) -> Self {
@@ -201,7 +225,26 @@ impl Client {
             regions: Mutex::default(),
             own: Mutex::default(),
             limit: Semaphore::new(CONCURRENCY),
+            turns: Mutex::default(),
         }
+    }
+
+    /// Waits until nobody else here writes a setting of `key`, and keeps it so until the answer is dropped.
+    ///
+    /// The service refuses some settings while it changes another one of the same bucket; and there are stores that keep
+    /// all settings in one record, and of two that are written at once lose one in silence.
+    pub(crate) async fn turn(&self, key: &ResourceKey) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(turns.entry(key.name.clone()).or_default())
+        };
+        turn.lock_owned().await
+    }
+
+    /// Where requests go, where that isn't the service itself.
+    pub(crate) fn endpoint(&self) -> Option<&Url> {
+        self.settings.endpoint.as_ref()
     }
 
     /// The account that buckets must belong to; asked for once, where anybody can say.
@@ -357,9 +400,11 @@ impl Client {
     }
 
     async fn send_to(&self, call: &Call<'_>, region: &str, keys: &Keys) -> Result<Answer, ProviderError> {
-        let url = self
-            .url(call.bucket, &call.query, region)
-            .map_err(|message| self.about(call, |asked| asked.invalid(message)))?;
+        let url = match call.account {
+            Some(account) => self.account_url(account, region),
+            None => self.url(call.bucket, &call.query, region),
+        };
+        let url = url.map_err(|message| self.about(call, |asked| asked.invalid(message)))?;
         // Closed only when the provider is dropped, and then nobody waits.
         let _permit = self.limit.acquire().await.ok();
         retry::until_final(call.repeat, || self.attempt(call, &url, region, keys))
@@ -400,6 +445,25 @@ impl Client {
         let status = answer.as_ref().map_or(0, |answer| answer.status.as_u16());
         tracing::debug!(method = %call.method, path = url.path(), query = url.query(), region, status, "s3");
         answer
+    }
+
+    /// The service keeps what is of an account at another host than buckets; stores of other makers at their own.
+    fn account_url(&self, account: &str, region: &str) -> Result<Url, String> {
+        const PATH: &str = "/v20180820/configuration/publicAccessBlock";
+        // It becomes a part of a host's name.
+        if account.is_empty() || !account.chars().all(|c| c.is_ascii_digit()) {
+            return Err(format!("`{account}` is no account's number"));
+        }
+        let text = match &self.settings.endpoint {
+            Some(endpoint) if !names::is_service(endpoint.host_str().unwrap_or_default()) => {
+                format!("{}{PATH}", endpoint.as_str().trim_end_matches('/'))
+            }
+            _ => {
+                let domain = names::domain(region);
+                format!("https://{account}.s3-control.{region}.{domain}{PATH}")
+            }
+        };
+        Url::parse(&text).map_err(|error| error.to_string())
     }
 
     fn url(&self, key: Option<&ResourceKey>, query: &[(&str, String)], region: &str) -> Result<Url, String> {
@@ -540,6 +604,21 @@ mod tests {
             url(&by_host, "demo", &[], "x").unwrap(),
             "https://demo.store.example/"
         );
+    }
+
+    #[test]
+    fn an_account_has_a_host_of_its_own_on_the_service_itself() {
+        let path = "/v20180820/configuration/publicAccessBlock";
+        let aws = client(&[]).account_url("111122223333", "eu-west-1").unwrap();
+        let host = "https://111122223333.s3-control.eu-west-1.amazonaws.com";
+        assert_eq!(aws.as_str(), format!("{host}{path}"));
+        let named = client(&[("endpoint", "https://s3.eu-west-1.amazonaws.com".into())]);
+        let named = named.account_url("111122223333", "eu-west-1").unwrap();
+        assert_eq!(named.as_str(), format!("{host}{path}"));
+        let own = client(&[("endpoint", "http://127.0.0.1:4566/".into())]);
+        let own = own.account_url("111122223333", "eu-west-1").unwrap();
+        assert_eq!(own.as_str(), format!("http://127.0.0.1:4566{path}"));
+        assert!(client(&[]).account_url("evil.example/", "eu-west-1").is_err());
     }
 
     #[test]

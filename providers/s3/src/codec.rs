@@ -27,7 +27,7 @@ pub(crate) struct NotWritable {
 /// The document that `root` holds; an empty map where it holds nothing.
 pub(crate) fn read(row: &Row, root: &Node) -> Value {
     match &row.document {
-        Document::Xml(elements) => group(elements, root),
+        Document::Xml(elements) | Document::Account(elements) => group(elements, root),
         Document::Listed(list) => {
             // Beside the items the answer holds where in the list it stands.
             let items: Vec<Node> = root.all(list.xml).cloned().collect();
@@ -88,7 +88,7 @@ pub(crate) fn write(row: &Row, document: &Value) -> Result<Node, NotWritable> {
                 vec![Node::with_children(TAG_SET, tags)],
             ))
         }
-        Document::Acl(_) | Document::Policy | Document::Listed(_) => {
+        Document::Acl(_) | Document::Account(_) | Document::Policy | Document::Listed(_) => {
             Err(fault(row.facet, "written as one document of XML"))
         }
     }

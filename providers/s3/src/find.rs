@@ -97,6 +97,7 @@ async fn list(client: &Client, prefix: &str) -> Result<BTreeMap<String, Option<S
         let call = Call {
             method: Method::GET,
             bucket: None,
+            account: None,
             query,
             headers: Vec::new(),
             body: bytes::Bytes::new(),

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use holdfast_contract::{
     ApiType, Attributes, Change, Danger, Desired, Difference, Facet, FacetState, Field, Implied, Kind,
-    KindName, Locator, Mark, NotLocated, Observed, Path, Readiness, ResourceKey, Scope, Served, Shape, Value,
+    KindName, Locator, Lockout, Mark, NotLocated, Observed, Path, ProviderError, Readiness, ResourceKey,
+    Scope, Served, Shape, Value,
 };
 
 use crate::table::{self, Document, ROOT_FACET, Row};
-use crate::{expiry, lock, names, normal, policy_document};
+use crate::{expiry, lock, lockout, names, normal, policy_document};
 
 /// The kind's name.
 pub(crate) const KIND: &str = "s3/Bucket";
@@ -253,12 +254,18 @@ impl Kind for BucketKind {
         }
     }
 
-    /// Ready once every facet that was asked for could be read.
+    /// Ready once every facet that was asked for could be read. One that the store doesn't have holds up nothing: what
+    /// is declared of it is told by itself; nor does what is the account's.
     fn ready(&self, observed: &Observed) -> Readiness {
         let unread: Vec<&str> = observed
             .facets
             .iter()
-            .filter(|(_, state)| matches!(state, FacetState::Unreadable(_)))
+            .filter(|(facet, state)| match state {
+                FacetState::Unreadable(ProviderError::Unsupported { .. }) => false,
+                FacetState::Unreadable(_) => !table::row(facet.as_str())
+                    .is_some_and(|row| matches!(row.document, Document::Account(_))),
+                _ => false,
+            })
             .map(|(facet, _)| facet.as_str())
             .collect();
         if unread.is_empty() {
@@ -297,6 +304,11 @@ impl Kind for BucketKind {
             }
         }
         desired
+    }
+
+    /// A policy that denies plain HTTP, on an endpoint that is reached by it.
+    fn lockouts(&self, desired: &Value, settings: &BTreeMap<String, Value>) -> Vec<Lockout> {
+        lockout::found(desired, settings)
     }
 
     /// Never: a bucket is deleted only when it is empty.

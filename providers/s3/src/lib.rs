@@ -14,6 +14,8 @@
 //!   so do settings that are newer than the table.
 //! * **No blind write.** A document is read immediately before it is replaced; one that changed since it was observed
 //!   is a conflict. It is read once more after, and what the store dropped is told.
+//! * **One at a time.** The settings of one bucket are written one after another: there are stores that lose one of two
+//!   that are written at once.
 //! * **Nothing is deleted by mistake.** A sub-resource's DELETE is sent only after a GET has just returned that
 //!   sub-resource's document, as many stores take an unknown one for the whole bucket. A bucket is deleted only when it
 //!   is empty; its content is never touched.
@@ -28,6 +30,7 @@
 //! What remains: the service has no conditional writes of settings, so a change of the same document by another writer
 //! between our read and our write, some milliseconds, can be lost.
 
+mod account_block;
 mod client;
 mod codec;
 mod config;
@@ -40,6 +43,7 @@ mod find;
 mod kind;
 mod listed;
 mod lock;
+mod lockout;
 mod names;
 mod normal;
 mod observe;

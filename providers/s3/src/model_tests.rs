@@ -7,8 +7,9 @@ use crate::table::{self, Document};
 
 /// Whose document each facet is, in the model.
 const SHAPES: &[(&str, &str)] = &[
-    ("acl", "AccessControlPolicy"),
     ("accelerate", "AccelerateConfiguration"),
+    ("accountPublicAccessBlock", "PublicAccessBlockConfiguration"),
+    ("acl", "AccessControlPolicy"),
     ("analytics", "ListBucketAnalyticsConfigurationsOutput"),
     ("cors", "CORSConfiguration"),
     ("encryption", "ServerSideEncryptionConfiguration"),

@@ -59,6 +59,11 @@ pub(crate) fn domain(region: &str) -> &'static str {
     }
 }
 
+/// Whether a host is the service's own, and not that of a store of another maker.
+pub(crate) fn is_service(host: &str) -> bool {
+    host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn")
+}
+
 /// The bucket's ARN.
 pub(crate) fn arn(name: &str, region: Option<&str>) -> String {
     format!("arn:{}:s3:::{name}", partition(region))

@@ -6,6 +6,7 @@ use futures::future::join_all;
 use holdfast_contract::{FacetState, Observation, Observed, ProviderError, ResourceKey, Value, Wanted};
 use http::Method;
 
+use crate::account_block;
 use crate::client::{self, Answer, Call, Client};
 use crate::codec;
 use crate::find;
@@ -231,6 +232,13 @@ pub(crate) async fn facet(client: &Client, key: &ResourceKey, row: &Row) -> Read
     if let Document::Listed(list) = row.document {
         return listed::all(client, key, row, list).await;
     }
+    if let Document::Account(_) = row.document {
+        return Read::State(
+            account_block::read(client, row)
+                .await
+                .unwrap_or_else(FacetState::Unreadable),
+        );
+    }
     let call = Call::sub_resource(Method::GET, key, row.query, row.actions.read);
     let answer = match client.send(&call).await {
         Ok(answer) => answer,
@@ -254,7 +262,7 @@ pub(crate) fn refused(client: &Client, call: &Call<'_>, row: &Row, answer: &Answ
     Read::State(FacetState::Unreadable(client.refused(call, &refusal)))
 }
 
-fn document(
+pub(crate) fn document(
     client: &Client,
     call: &Call<'_>,
     row: &Row,

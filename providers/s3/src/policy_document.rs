@@ -201,7 +201,7 @@ fn place(sid: &str) -> Path {
     Path::of(&[STATEMENT]).join(Segment::Item(vec![(SID.to_owned(), sid.to_owned())]))
 }
 
-fn statements(policy: &Value) -> Vec<&Value> {
+pub(crate) fn statements(policy: &Value) -> Vec<&Value> {
     policy.get(STATEMENT).map(items).unwrap_or_default()
 }
 
@@ -274,6 +274,11 @@ fn normal_statement(statement: &Value) -> Value {
     Value::Map(fields.iter().filter(|(key, _)| *key != SID).map(normal).collect())
 }
 
+/// Whether it means everybody, in either spelling.
+pub(crate) fn is_everybody(value: &Value) -> bool {
+    principal(value).as_str() == Some("*")
+}
+
 fn principal(value: &Value) -> Value {
     let normal = mapped(value, &|names| texts(names, &account_number));
     let everybody = Value::from("*");
@@ -330,7 +335,8 @@ fn texts(value: &Value, normal: &dyn Fn(String) -> String) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use proptest::prelude::*;
+    use serde_json::{Value as Json, json};
 
     fn tls_only() -> Value {
         Value::from_json(json!({"Statement": [{
@@ -442,5 +448,60 @@ mod tests {
             merge(&Desired::new(unnamed), Some(&stored)).get(STATEMENT),
             stored.get(STATEMENT)
         );
+    }
+
+    /// A list in another order, with a repetition, and by itself where it is one.
+    fn respelt(list: &[String]) -> Json {
+        match list {
+            [one] => json!(one),
+            many => {
+                let mut other: Vec<&String> = many.iter().rev().collect();
+                other.extend(many.first());
+                json!(other)
+            }
+        }
+    }
+
+    fn texts() -> impl Strategy<Value = Vec<String>> {
+        proptest::collection::btree_set("[a-z]{1,3}:[A-Z*]{1,3}", 1..4)
+            .prop_map(|set| set.into_iter().collect())
+    }
+
+    /// A statement, and the same in another spelling.
+    fn statement(sid: usize) -> impl Strategy<Value = (Json, Json)> {
+        let parts = (texts(), texts(), texts(), any::<bool>(), any::<bool>());
+        parts.prop_map(move |(actions, resources, values, everybody, secure)| {
+            let sid = format!("s{sid}");
+            let account = json!({"AWS": ["111122223333"]});
+            let root = json!({"AWS": "arn:aws:iam::111122223333:root"});
+            let one = json!({
+                "Sid": sid, "Effect": "Deny", "Action": actions, "Resource": resources,
+                "Principal": if everybody { json!("*") } else { account },
+                "Condition": {"Bool": {"aws:SecureTransport": secure.to_string()}, "StringLike": {"aws:a": values}},
+            });
+            let other = json!({
+                "Condition": {"StringLike": {"aws:a": respelt(&values)}, "Bool": {"aws:SecureTransport": [secure]}},
+                "Principal": if everybody { json!({"AWS": ["*"]}) } else { root },
+                "Resource": respelt(&resources), "Action": respelt(&actions), "Effect": "Deny", "Sid": sid,
+            });
+            (one, other)
+        })
+    }
+
+    proptest! {
+        /// Order, repetitions, lone items and the spellings of everybody and of an account mean nothing; the order of
+        /// the statements doesn't either.
+        #[test]
+        fn policies_are_sets((a, b, c) in (statement(1), statement(2), statement(3))) {
+            let one = Value::from_json(json!({"Statement": [a.0, b.0, c.0]}));
+            let other = Value::from_json(json!({"Version": "2012-10-17", "Statement": [c.1, a.1, b.1]}));
+            prop_assert_eq!(paths(&one, &other), Vec::<String>::new());
+            prop_assert_eq!(paths(&other, &one).len(), 1, "the version alone, which one of them doesn't declare");
+            let merged = merge(&Desired::new(one.clone()), Some(&other));
+            prop_assert!(same(&merged, &other), "nothing is rewritten that means the same");
+            prop_assert_eq!(merged.get(STATEMENT), other.get(STATEMENT));
+            let without = Value::from_json(json!({"Statement": [other.get(STATEMENT).unwrap().as_list().unwrap()[1].expose_json()]}));
+            prop_assert_eq!(paths(&one, &without), ["Statement[s2]", "Statement[s3]"]);
+        }
     }
 }

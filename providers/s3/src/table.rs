@@ -43,6 +43,8 @@ pub(crate) enum Document {
     Xml(&'static [Element]),
     /// XML of keys and values, a map to a policy.
     Tags,
+    /// XML of the account and not of the bucket. Never written.
+    Account(&'static [Element]),
     /// An access list: its elements, and whether only the owner is in it. Never written.
     Acl(&'static [Element]),
     /// JSON, word for word.
@@ -115,14 +117,14 @@ impl Row {
                 Shape::Object(fields)
             }
             Document::Policy => crate::policy_document::shape(),
-            Document::Listed(_) => schema::object(self.elements()),
+            Document::Listed(_) | Document::Account(_) => schema::object(self.elements()),
         }
     }
 
     /// The elements of its document; none where it isn't of XML that the table describes.
     pub(crate) fn elements(&self) -> &'static [Element] {
         match self.document {
-            Document::Xml(elements) | Document::Acl(elements) => elements,
+            Document::Xml(elements) | Document::Acl(elements) | Document::Account(elements) => elements,
             Document::Listed(list) => std::slice::from_ref(list),
             Document::Tags | Document::Policy => &[],
         }
@@ -130,7 +132,7 @@ impl Row {
 
     /// Whether it can be written at all.
     pub(crate) fn writable(&self) -> bool {
-        !matches!(self.document, Document::Acl(_))
+        !matches!(self.document, Document::Acl(_) | Document::Account(_))
     }
 }
 
@@ -427,5 +429,17 @@ pub(crate) const ROWS: &[Row] = &[
         header: None,
         actions: Actions::new("s3:GetAnalyticsConfiguration", "s3:PutAnalyticsConfiguration"),
         doc: "Which objects' use is analysed.",
+    },
+    Row {
+        facet: "accountPublicAccessBlock",
+        query: "",
+        roots: &["PublicAccessBlockConfiguration", "GetPublicAccessBlockOutput"],
+        absent: &["NoSuchPublicAccessBlockConfiguration"],
+        document: Document::Account(documents::PUBLIC_ACCESS_BLOCK),
+        empty_is_unset: true,
+        clear: Clear::Never,
+        header: None,
+        actions: Actions::new("s3:GetAccountPublicAccessBlock", "s3:PutAccountPublicAccessBlock"),
+        doc: "What keeps all buckets of the account from becoming public; read only.",
     },
 ];

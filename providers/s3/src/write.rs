@@ -15,6 +15,7 @@ use crate::find;
 use crate::kind;
 use crate::listed;
 use crate::lock;
+use crate::lockout;
 use crate::observe::{self, Read};
 use crate::retry::Repeat;
 use crate::table;
@@ -28,6 +29,7 @@ const LOCK_ENABLED: &str = "x-amz-bucket-object-lock-enabled";
 /// How stores that know no tags in a creation refuse them. That the tags themselves are wrong is another code.
 const NO_TAGS: &[&str] = &[
     "IllegalLocationConstraintException",
+    "InvalidArgument",
     "InvalidLocationConstraint",
     "InvalidRequest",
     "MalformedXML",
@@ -52,7 +54,16 @@ pub(crate) async fn set(
             service: client.service(),
             what: format!("writing `{facet}` of a bucket"),
         })?;
+    // Also where the endpoint stands in the environment, of which no policy knows.
+    if let (Document::Policy, Some(endpoint)) = (&row.document, client.endpoint())
+        && let Some(lockout) = lockout::of_policy(&desired.value, endpoint)
+            .into_iter()
+            .find(|lockout| lockout.is_certain)
+    {
+        return Err(unfit(key, format!("{}; {}", lockout.what, lockout.hint)));
+    }
     client.learn_account().await;
+    let _turn = client.turn(key).await;
     let now = current(client, key, row).await?;
     if kind::differences(row, desired, now.as_ref()).is_empty() {
         return Ok(Written::default());

@@ -10,7 +10,7 @@
 
 mod subject;
 
-use holdfast_testbed::{LocalStack, SeaweedFs};
+use holdfast_testbed::{CephRgw, LocalStack, Moto, SeaweedFs};
 use subject::{Abilities, Buckets};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +36,7 @@ async fn buckets_on_localstack_behave() {
             "inventory",
             "analytics",
         ],
-        encrypts: true,
+        refuses_uploads_under: None,
         crowd: 1_001,
         tags_with_creation: true,
     };
@@ -50,7 +50,7 @@ async fn locked_and_copied_buckets_on_localstack_behave() {
     let store = LocalStack::shared().await.unwrap().store();
     let abilities = Abilities {
         facets: &["tags", "versioning", "objectLock", "replication"],
-        encrypts: true,
+        refuses_uploads_under: None,
         crowd: 3,
         tags_with_creation: true,
     };
@@ -71,8 +71,68 @@ async fn buckets_on_seaweedfs_behave() {
             "policy",
             "cors",
         ],
-        encrypts: false,
+        refuses_uploads_under: Some("encryption"),
         crowd: 40,
+        tags_with_creation: false,
+    };
+    let buckets = Buckets::on(store.store(), abilities).await;
+    holdfast_conformance::run_all(&buckets).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn buckets_on_moto_behave() {
+    let store = Moto::shared().await.unwrap();
+    let abilities = Abilities {
+        facets: &[
+            "tags",
+            "encryption",
+            "publicAccessBlock",
+            "ownershipControls",
+            "versioning",
+            "lifecycle",
+            "policy",
+            "cors",
+            "notification",
+            "accelerate",
+            "website",
+        ],
+        refuses_uploads_under: None,
+        crowd: 40,
+        tags_with_creation: false,
+    };
+    let buckets = Buckets::on(store.store(), abilities).await;
+    holdfast_conformance::run_all(&buckets).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn buckets_on_ceph_behave() {
+    let store = CephRgw::shared().await.unwrap();
+    let abilities = Abilities {
+        facets: &[
+            "tags",
+            "publicAccessBlock",
+            "versioning",
+            "lifecycle",
+            "policy",
+            "cors",
+            "requestPayment",
+        ],
+        refuses_uploads_under: Some("publicAccessBlock"),
+        crowd: 40,
+        tags_with_creation: false,
+    };
+    let buckets = Buckets::on(store.store(), abilities).await;
+    holdfast_conformance::run_all(&buckets).await.unwrap();
+}
+
+/// There a lock can be had at the creation only.
+#[tokio::test(flavor = "multi_thread")]
+async fn locked_buckets_on_ceph_behave() {
+    let store = CephRgw::shared().await.unwrap();
+    let abilities = Abilities {
+        facets: &["tags", "versioning", "objectLock"],
+        refuses_uploads_under: None,
+        crowd: 3,
         tags_with_creation: false,
     };
     let buckets = Buckets::on(store.store(), abilities).await;

@@ -338,3 +338,61 @@ async fn a_wrong_key_is_not_a_missing_permission() {
         assert!(matches!(error, ProviderError::Unauthenticated { .. }), "{error}");
     }
 }
+
+#[tokio::test]
+async fn the_block_of_the_whole_account_is_read_where_it_is_asked_for() {
+    let store = localstack().await;
+    let key = made(store).await;
+    let log = RequestLog::start(store).await.unwrap();
+    let account = "000000000000";
+    let provider = open(log.store(), &[("account", account.into())]).await;
+    let facet = Facet::from("accountPublicAccessBlock");
+    let observed = present(provider.as_ref(), &key, &["accountPublicAccessBlock"]).await;
+    assert!(
+        matches!(observed.facets[&facet], FacetState::Unset),
+        "{observed:?}"
+    );
+    let asked = log
+        .requests()
+        .into_iter()
+        .find(|request| request.path == "/v20180820/configuration/publicAccessBlock")
+        .unwrap();
+    assert_eq!(asked.headers["x-amz-account-id"], account);
+    let block = Answer {
+        status: 200,
+        headers: Vec::new(),
+        body: "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>".to_owned(),
+    };
+    log.inject(Rule::new(Fault::Answer(block)).path("/v20180820/configuration/publicAccessBlock"));
+    let observed = present(provider.as_ref(), &key, &["accountPublicAccessBlock"]).await;
+    assert_eq!(
+        observed.value(&facet).unwrap().to_string(),
+        r#"{"blockPublicAcls":true}"#
+    );
+    log.clear();
+    let observed = present(provider.as_ref(), &key, &["tags"]).await;
+    assert!(!observed.facets.contains_key(&facet));
+    assert!(
+        log.requests()
+            .iter()
+            .all(|request| !request.path.contains("v20180820"))
+    );
+}
+
+#[tokio::test]
+async fn a_store_without_accounts_has_no_block_of_theirs() {
+    let store = SeaweedFs::shared().await.unwrap().store();
+    let key = made(store).await;
+    let facet = Facet::from("accountPublicAccessBlock");
+    for settings in [&[][..], &[("account", "111122223333".into())]] {
+        let provider = open(store, settings).await;
+        let observed = present(provider.as_ref(), &key, &["accountPublicAccessBlock"]).await;
+        assert!(
+            matches!(
+                observed.facets[&facet],
+                FacetState::Unreadable(ProviderError::Unsupported { .. })
+            ),
+            "{observed:?}"
+        );
+    }
+}

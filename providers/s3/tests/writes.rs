@@ -375,3 +375,55 @@ async fn every_element_of_a_lifecycle_is_kept() {
     );
     assert_eq!(left, vec![]);
 }
+
+#[tokio::test]
+async fn settings_of_one_bucket_are_written_one_after_another() {
+    let store = localstack().await;
+    let key = made(store).await;
+    let log = RequestLog::start(store).await.unwrap();
+    log.inject(Rule::new(Fault::Delay(std::time::Duration::from_millis(50))).method("PUT"));
+    let provider = open(log.store(), &[]).await;
+    let facets = ["tags", "versioning", "cors", "lifecycle"];
+    let observed = present(provider.as_ref(), &key, &facets).await;
+    let writes = facets.map(|facet| setting(facet, documents(&key)[facet].clone(), &observed));
+    for written in futures::future::join_all(writes.iter().map(|write| provider.write(write))).await {
+        written.unwrap();
+    }
+    let mut puts: Vec<_> = log.requests().into_iter().filter(Request::is_write).collect();
+    puts.sort_by_key(|put| put.started);
+    assert_eq!(puts.len(), facets.len());
+    for pair in puts.windows(2) {
+        assert!(
+            pair[0].finished.unwrap() <= pair[1].started,
+            "{} and {} at once",
+            pair[0].query,
+            pair[1].query
+        );
+    }
+}
+
+/// What denies plain HTTP is not written where plain HTTP is how the store is reached, wherever the endpoint stands.
+#[tokio::test]
+async fn a_policy_that_would_lock_us_out_is_not_written() {
+    let elsewhere = holdfast_testbed::ObjectStore {
+        endpoint: "http://store.example".to_owned(),
+        ..localstack().await.clone()
+    };
+    let provider = open(&elsewhere, &[]).await;
+    let observed = Observed {
+        key: fresh_key(),
+        uid: None,
+        version: None,
+        deleting: false,
+        facets: std::collections::BTreeMap::new(),
+    };
+    let policy = json!({"Statement": [{
+        "Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }]});
+    let refused = provider.write(&setting("policy", policy, &observed)).await;
+    let Err(ProviderError::Invalid { message, .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(message.contains("TlsOnly denies plain HTTP"), "{message}");
+}

@@ -12,7 +12,7 @@ pub(crate) fn run(arguments: &Validate, printer: Printer) -> Exit {
     let (valid, mut diagnostics) = policies::validate(&arguments.paths, &world::offline());
     for (policy, _) in &valid {
         policy
-            .not_yet
+            .warnings
             .iter()
             .for_each(|note| diagnostics.push(note.clone()));
         policy

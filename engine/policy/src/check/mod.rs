@@ -2,6 +2,7 @@
 
 pub(crate) mod cycles;
 pub(crate) mod facts;
+pub(crate) mod lockouts;
 pub(crate) mod rules;
 pub(crate) mod shape;
 

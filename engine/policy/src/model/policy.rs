@@ -50,8 +50,9 @@ pub struct ValidPolicy {
     pub defaults: BTreeMap<KindName, Tree>,
     /// Its rules by key.
     pub rules: BTreeMap<String, Rule>,
-    /// What it uses of the language that isn't there yet. The engine refuses where such a part becomes active.
-    pub not_yet: Vec<Diagnostic>,
+    /// What is no fault and yet worth knowing: what it uses of the language that isn't there yet, which the engine refuses
+    /// where it becomes active; and what may not do what was meant.
+    pub warnings: Vec<Diagnostic>,
     /// The texts it was read from, for showing places.
     pub sources: Sources,
 }

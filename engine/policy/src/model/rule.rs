@@ -48,7 +48,7 @@ pub struct Variant {
     /// Whether a missing resource is created.
     pub create: bool,
     /// The kind; none where the verb is [`Verb::Check`]. One that isn't registered yet stands in
-    /// [`ValidPolicy::not_yet`](super::ValidPolicy::not_yet).
+    /// [`ValidPolicy::warnings`](super::ValidPolicy::warnings).
     pub kind: Option<KindName>,
     /// The resource's name, for kinds that are named by the rule.
     pub name: Option<Name>,

@@ -108,7 +108,7 @@ fn whole(
         }
     }
     let kinds = Kinds::new(registry);
-    let mut not_yet = Vec::new();
+    let mut warnings = Vec::new();
     let read_parameters = parameters::read(&spec, faults);
     let values = parameters::values(&spec, &read_parameters, faults);
     let facts_written = facts::named(&spec, faults);
@@ -121,7 +121,7 @@ fn whole(
         rule::rules_type(&rules_written, &kinds),
     );
     let variables = variables(&spec, &names, faults);
-    let read_providers = providers::read(&spec, &names, faults, &mut not_yet);
+    let read_providers = providers::read(&spec, &names, faults, &mut warnings);
     let mut read_facts = facts::read(&facts_written, &names, faults);
     for fact in read_facts.values() {
         facts::check_provider(fact, &read_providers, faults);
@@ -138,13 +138,14 @@ fn whole(
     };
     let mut rules = BTreeMap::new();
     for written in &rules_written {
-        if let Some(rule) = rule::read(written, &names, &known, faults, &mut not_yet) {
+        if let Some(rule) = rule::read(written, &names, &known, faults, &mut warnings) {
             rules.insert(rule.key.clone(), rule);
         }
     }
     let variables = check::facts::order(&mut read_facts, variables, &read_providers, faults);
     check::facts::parts_read(&mut read_facts, &variables, &require, &rules, &kinds);
     check::rules::refuse_loops(&rules, &kinds, faults);
+    check::lockouts::refuse(&rules, &read_providers, &kinds, faults, &mut warnings);
     let policy = ValidPolicy {
         id: id?,
         place: document.place.clone(),
@@ -167,7 +168,7 @@ fn whole(
         providers: read_providers,
         defaults,
         rules,
-        not_yet: sorted(not_yet),
+        warnings: sorted(warnings),
         sources: loaded.sources.clone(),
     };
     files_are_texts(&spec, faults);

@@ -27,8 +27,9 @@ use serde_json::{Value as Json, json};
 pub struct Abilities {
     /// The facets that it knows.
     pub facets: &'static [&'static str],
-    /// Whether it can encrypt; else an object can't be put into a bucket that asks for it.
-    pub encrypts: bool,
+    /// The setting under which it refuses every upload, if there is one: encryption that it can't do, or a block that it
+    /// takes for more than it is.
+    pub refuses_uploads_under: Option<&'static str>,
     /// How many buckets make more than one page.
     pub crowd: usize,
     /// Whether a creation takes its tags along: then there is no moment without them.
@@ -488,21 +489,23 @@ impl Subject for Buckets {
 
     async fn fill_outside(&self, key: &ResourceKey) -> Outside<bool> {
         let object = format!("/{}/object", key.name);
-        if self.abilities.encrypts {
+        let Some(setting) = self.abilities.refuses_uploads_under else {
             self.store
                 .done("PUT", &object, "content")
                 .await
                 .map_err(outside)?;
             return Ok(true);
-        }
-        let encryption = self.get(key, "encryption").await?;
-        let settings = format!("/{}?encryption", key.name);
-        self.store.done("DELETE", &settings, "").await.map_err(outside)?;
+        };
+        let document = self.get(key, setting).await?;
+        let path = format!("/{}?{setting}", key.name);
+        self.store.done("DELETE", &path, "").await.map_err(outside)?;
         self.store
             .done("PUT", &object, "content")
             .await
             .map_err(outside)?;
-        self.put(key, "encryption", &encryption).await?;
+        // One store answers with a root element that it doesn't take.
+        let document = document.replace("BlockPublicAccessBlock", "PublicAccessBlock");
+        self.put(key, setting, &document).await?;
         Ok(true)
     }
 
