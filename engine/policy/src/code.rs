@@ -144,6 +144,7 @@ impl Code {
         self.entry().1
     }
 
+    #[expect(clippy::too_many_lines, reason = "one entry for each code")]
     const fn entry(self) -> (&'static str, &'static str) {
         match self {
             Self::Yaml => (

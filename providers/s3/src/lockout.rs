@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use serde_json::{Value as Json, json};
 
-    fn told(endpoint: &str, statement: Json) -> Vec<bool> {
+    fn told(endpoint: &str, statement: &Json) -> Vec<bool> {
         let desired = Value::from_json(json!({"policy": {"Statement": [statement]}}));
         let settings = BTreeMap::from([("endpoint".to_owned(), Value::from(endpoint))]);
         let found = found(&desired, &settings);
@@ -143,7 +143,7 @@ mod tests {
             "http://10.0.0.7:9000/",
             "http://[2001:db8::1]",
         ] {
-            assert_eq!(told(endpoint, tls_only()), [true], "{endpoint}");
+            assert_eq!(told(endpoint, &tls_only()), [true], "{endpoint}");
         }
         for endpoint in [
             "http://127.0.0.1:4566",
@@ -151,9 +151,9 @@ mod tests {
             "http://localhost:9000",
             "http://s3.localhost",
         ] {
-            assert_eq!(told(endpoint, tls_only()), [false], "{endpoint}");
+            assert_eq!(told(endpoint, &tls_only()), [false], "{endpoint}");
         }
-        assert!(told("https://store.example", tls_only()).is_empty());
+        assert!(told("https://store.example", &tls_only()).is_empty());
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
         let with = |key: &str, value: Json| {
             let mut statement = tls_only();
             statement[key] = value;
-            told("http://store.example", statement)
+            told("http://store.example", &statement)
         };
         assert_eq!(with("Principal", json!({"AWS": ["*"]})), [true]);
         assert_eq!(

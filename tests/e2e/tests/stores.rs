@@ -17,7 +17,7 @@ use holdfast_contract::{
     CredentialSource, Holder, Kind, Provider, ProviderConfig, ProviderError, ProviderFactory, Registry,
     Sensitive, Shape, StateStore, Value,
 };
-use holdfast_engine::{ApplyOptions, Engine, Report, Stop};
+use holdfast_engine::{ApplyOptions, Clock, Engine, Report, Stop};
 use holdfast_memory::World;
 use holdfast_policy::{load_text, render, validate};
 use holdfast_s3::S3Factory;
@@ -85,6 +85,7 @@ impl Shop {
         Engine {
             registry: Registry::default().with(Arc::new(factory)),
             state,
+            clock: Clock::System,
         }
     }
 }
@@ -103,13 +104,10 @@ spec:
       name: {}
       allow: [EnableObjectLock, LockRetention]
       desired:
-{}
+        {}
 ",
             self.bucket,
-            desired
-                .lines()
-                .map(|line| format!("        {line}\n"))
-                .collect::<String>()
+            desired.replace('\n', "\n        ")
         );
         let registry = self.engine().registry;
         validate(&load_text("policy.yaml", &text), &registry)
@@ -122,7 +120,7 @@ spec:
         let parameters = parameters.unwrap_or_else(|faults| panic!("{}", render(&faults, 100, false)));
         let options = ApplyOptions {
             holder: Holder("test".to_owned()),
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             wait: true,
             stop: Stop::default(),
         };

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The whole cluster may take so long; 12 s on an idle machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 const PROBE_EVERY: Duration = Duration::from_millis(100);
 
 /// Ceph's object gateway on a cluster of one monitor and one store in memory: a real store with real authentication,

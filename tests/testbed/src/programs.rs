@@ -83,8 +83,9 @@ pub(crate) fn ceph(program: &str) -> Result<PathBuf> {
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
         .ok_or_else(|| Error::NotSetUp {
-            what: format!("{program} (Debian packages radosgw ceph-mon ceph-osd ceph-common)"),
+            what: format!("{program} of Ceph"),
             path: program.into(),
+            how: "`make setup` (or tests/testbed/setup), which installs the packages radosgw ceph-mon ceph-osd ceph-common",
         })
 }
 
