@@ -193,6 +193,7 @@ impl Ledger {
         document.held.remove(name);
         document.missing.remove(name);
         document.replaced.remove(name);
+        document.missing.remove(name);
         let facets = format!("{name}.");
         document.set.retain(|facet, _| !facet.starts_with(&facets));
     }
