@@ -346,11 +346,8 @@ impl<'s> Builder<'s> {
             (None, _) if style != Style::Plain => Data::Text(text.into_owned(), style),
             (Some(_), Some("str")) => Data::Text(text.into_owned(), style),
             (None, _) | (Some(_), Some("int" | "float" | "bool" | "null")) => scalar::resolve(&text)
-                .unwrap_or_else(|| {
-                    let message = format!("`{text}` can't be written in JSON");
-                    let hint = "quote it if a text is meant";
-                    self.faults
-                        .push(Diagnostic::error(Code::InvalidValue, place.clone(), message).with_hint(hint));
+                .unwrap_or_else(|why| {
+                    self.faults.push(recover::scalar_fault(why, &text, place.clone()));
                     Data::Broken
                 }),
             (Some(tag), _) => {

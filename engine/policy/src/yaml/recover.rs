@@ -7,6 +7,7 @@ use holdfast_expression::Span;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::place::{Place, Source};
+use crate::yaml::scalar::Ambiguous;
 
 /// A text from which the values that can't be read are blanked out, one after another.
 pub(super) struct Recovered<'s> {
@@ -152,6 +153,30 @@ fn unquoted(line: &str, part: &str) -> Option<usize> {
         before = character;
     }
     None
+}
+
+/// The plain scalar `text` at `place` means nothing that everybody agrees on.
+pub(super) fn scalar_fault(why: Ambiguous, text: &str, place: Place) -> Diagnostic {
+    let fault = |message: String| Diagnostic::error(Code::InvalidValue, place, message);
+    match why {
+        Ambiguous::NotJson => {
+            fault(format!("`{text}` can't be written in JSON")).with_hint("quote it if a text is meant")
+        }
+        Ambiguous::LeadingZero => {
+            let decimal = text.trim_start_matches(['-', '+']).trim_start_matches('0');
+            let octal = if decimal.contains(['8', '9']) {
+                String::new()
+            } else {
+                format!("write 0o{decimal} for an octal number; ")
+            };
+            fault(format!(
+                "`{text}` is octal to some readers of YAML, kubectl among them, and decimal to others"
+            ))
+            .with_hint(format!(
+                "{octal}write {decimal} for a decimal number; quote it if a text is meant"
+            ))
+        }
+    }
 }
 
 /// A tag stands at `place`, written as `written`.

@@ -3,13 +3,23 @@
 use super::Data;
 use crate::anchor::Style;
 
-/// Resolves a plain scalar. `yes`, `on` and `1:30` are texts; `012` is twelve. Nothing where JSON has no such number.
-pub(super) fn resolve(text: &str) -> Option<Data> {
-    Some(match text {
+/// Why a plain scalar has no meaning that everybody shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ambiguous {
+    /// JSON has no such number.
+    NotJson,
+    /// Digits after a zero: decimal by YAML 1.2, octal by YAML 1.1, which kubectl reads.
+    LeadingZero,
+}
+
+/// Resolves a plain scalar. `yes`, `on` and `1:30` are texts.
+pub(super) fn resolve(text: &str) -> Result<Data, Ambiguous> {
+    Ok(match text {
         "" | "~" | "null" | "Null" | "NULL" => Data::Null,
         "true" | "True" | "TRUE" => Data::Bool(true),
         "false" | "False" | "FALSE" => Data::Bool(false),
-        _ if is_not_finite(text) => return None,
+        _ if is_not_finite(text) => return Err(Ambiguous::NotJson),
+        _ if has_leading_zero(text) => return Err(Ambiguous::LeadingZero),
         _ => match number(text) {
             Some(number) => Data::Number(number),
             None => Data::Text(text.to_owned(), Style::Plain),
@@ -20,6 +30,15 @@ pub(super) fn resolve(text: &str) -> Option<Data> {
 fn is_not_finite(text: &str) -> bool {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN")
+}
+
+/// Up to seven, it is the same number both ways.
+fn has_leading_zero(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let digits = unsigned.trim_start_matches('0');
+    digits.len() < unsigned.len()
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && (digits.len() > 1 || matches!(digits, "8" | "9"))
 }
 
 fn number(text: &str) -> Option<serde_json::Number> {
@@ -78,11 +97,12 @@ mod tests {
 
     fn shown(text: &str) -> String {
         match resolve(text) {
-            Some(Data::Null) => "null".to_owned(),
-            Some(Data::Bool(value)) => value.to_string(),
-            Some(Data::Number(number)) => number.to_string(),
-            Some(Data::Text(text, _)) => format!("{text:?}"),
-            _ => "none".to_owned(),
+            Ok(Data::Null) => "null".to_owned(),
+            Ok(Data::Bool(value)) => value.to_string(),
+            Ok(Data::Number(number)) => number.to_string(),
+            Ok(Data::Text(text, _)) => format!("{text:?}"),
+            Ok(_) => "no scalar".to_owned(),
+            Err(why) => format!("{why:?}"),
         }
     }
 
@@ -110,7 +130,9 @@ mod tests {
     #[test]
     fn numbers_are_those_of_the_core_schema() {
         let cases = [
-            ("012", "12"),
+            ("0", "0"),
+            ("00", "0"),
+            ("-007", "-7"),
             ("+3", "3"),
             ("-7", "-7"),
             ("0o17", "15"),
@@ -127,9 +149,18 @@ mod tests {
     }
 
     #[test]
-    fn what_json_cannot_hold_is_none() {
-        assert_eq!(shown(".inf"), "none");
-        assert_eq!(shown("-.Inf"), "none");
-        assert_eq!(shown(".nan"), "none");
+    fn what_json_cannot_hold_is_nothing() {
+        for text in [".inf", "-.Inf", ".nan"] {
+            assert_eq!(shown(text), "NotJson", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_two_versions_of_yaml_read_as_two_is_neither() {
+        for text in ["0400", "012", "-0644", "08", "09", "0123456789012", "0089"] {
+            assert_eq!(shown(text), "LeadingZero", "{text}");
+        }
+        assert_eq!(shown("0.5"), "0.5");
+        assert_eq!(shown("0400m"), "\"0400m\"");
     }
 }
