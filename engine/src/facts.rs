@@ -134,12 +134,12 @@ async fn round(
                     source: None,
                 }),
             };
-            (fact.name.clone(), result)
+            (fact.name.clone(), (*name).clone(), (*query).clone(), result)
         }
     }));
     let (finds, ()) = futures::join!(finds, observe(snapshot, &wanted, &open));
-    for (name, found) in finds {
-        snapshot.keep_list(&name, found);
+    for (name, provider, query, found) in finds {
+        snapshot.keep_list(&name, &provider, &query, found);
     }
 
     for (fact, read) in reads {
@@ -234,6 +234,7 @@ fn object(facts: &mut Facts, fact: &Fact, wanted: &Wanted, snapshot: &Snapshot, 
 fn item(fact: &Fact, found: &Found, providers: &Providers, query: &Query) -> Value {
     let Found {
         key: _,
+        observed: _,
         document,
         unreadable: parts,
     } = found;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use holdfast_contract::{
-    Facet, FacetState, Found, Observation, Provider, ProviderError, ProviderName, ResourceKey, Wanted,
+    Facet, FacetState, Found, Observation, Provider, ProviderError, ProviderName, Query, ResourceKey, Wanted,
 };
 use time::OffsetDateTime;
 
@@ -24,6 +24,34 @@ pub struct Snapshot {
     /// Whether what isn't found is listed all the same, by the address of the resource.
     absences: BTreeMap<Address, (OffsetDateTime, Result<bool, ProviderError>)>,
     lists: BTreeMap<String, Result<Vec<Found>, ProviderError>>,
+    /// What the lists of facts have told all of, by fact.
+    told: BTreeMap<String, Told>,
+    /// What was forgotten since it was told of, and so has to be read by itself.
+    forgotten: BTreeSet<ResourceKey>,
+}
+
+/// All objects of a type, in one namespace or everywhere: a complete list of them is as good as a read of each, and
+/// what isn't on it isn't there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Told {
+    provider: ProviderName,
+    query: Query,
+}
+
+impl Told {
+    /// None where the query means only some of a type.
+    fn of(provider: &ProviderName, query: &Query) -> Option<Self> {
+        let is_whole = query.api.is_some() && query.selector.is_none() && query.name_prefix.is_none();
+        is_whole.then(|| Self {
+            provider: provider.clone(),
+            query: query.clone(),
+        })
+    }
+
+    fn covers(&self, key: &ResourceKey) -> bool {
+        (&self.provider, &self.query.kind, &self.query.api) == (&key.provider, &key.kind, &key.api)
+            && (self.query.namespace.is_none() || self.query.namespace == key.namespace)
+    }
 }
 
 impl Snapshot {
@@ -73,14 +101,51 @@ impl Snapshot {
         self.lists.get(name)
     }
 
-    /// Keeps what was listed for a fact.
-    pub fn keep_list(&mut self, name: &str, result: Result<Vec<Found>, ProviderError>) {
+    /// Keeps what was listed for a fact, and with it what it tells of each.
+    pub fn keep_list(
+        &mut self,
+        name: &str,
+        provider: &ProviderName,
+        query: &Query,
+        result: Result<Vec<Found>, ProviderError>,
+    ) {
+        self.told.remove(name);
+        if let (Some(told), Ok(found)) = (Told::of(provider, query), &result)
+            && found.iter().all(|found| found.observed.is_some())
+        {
+            self.forgotten.retain(|key| !told.covers(key));
+            for (key, known) in &mut self.observations {
+                if told.covers(key) && !found.iter().any(|found| found.key == *key) {
+                    *known = Ok(Observation::Absent);
+                }
+            }
+            for found in found {
+                let Some(observed) = &found.observed else { continue };
+                let wanted = Wanted {
+                    key: found.key.clone(),
+                    facets: observed.facets.keys().cloned().collect(),
+                };
+                self.keep(&wanted, Ok(Observation::Present(observed.clone())));
+            }
+            self.told.insert(name.to_owned(), told);
+        }
         self.lists.insert(name.to_owned(), result);
     }
 
     /// Forgets what was listed for the fact `name`.
     pub fn forget_list(&mut self, name: &str) {
+        self.told.remove(name);
         self.lists.remove(name);
+    }
+
+    /// Of `wanted`, what a list would have told of if it were there, and didn't, isn't there.
+    pub fn tell_by_lists(&mut self, wanted: &[Wanted]) {
+        for wish in wanted {
+            let known = self.observations.contains_key(&wish.key) || self.forgotten.contains(&wish.key);
+            if !known && self.told.values().any(|told| told.covers(&wish.key)) {
+                self.keep(wish, Ok(Observation::Absent));
+            }
+        }
     }
 
     /// Keeps what was read of `key` elsewhere: pushed by a watch, or read for a fact. `facets` are those that it holds.
@@ -118,6 +183,9 @@ impl Snapshot {
         };
         match facets {
             None => {
+                if self.told.values().any(|told| told.covers(key)) {
+                    self.forgotten.insert(key.clone());
+                }
                 self.observations.retain(|other, _| !is_same(other));
                 self.asked.retain(|other, _| !is_same(other));
             }
@@ -237,27 +305,120 @@ pub async fn observe(
 mod tests {
     use super::*;
 
+    fn key(kind: &str, api: Option<&str>, namespace: Option<&str>, name: &str) -> ResourceKey {
+        ResourceKey {
+            provider: kind.split('/').next().unwrap_or_default().into(),
+            kind: kind.into(),
+            api: api.map(|api| holdfast_contract::ApiType::new("v1", api)),
+            namespace: namespace.map(str::to_owned),
+            name: name.to_owned(),
+            region: None,
+        }
+    }
+
+    fn wanted(key: &ResourceKey, facet: &str) -> Wanted {
+        Wanted {
+            key: key.clone(),
+            facets: [facet.into()].into(),
+        }
+    }
+
     #[test]
     fn what_was_written_is_forgotten_also_where_its_region_was_learnt_since() {
-        let key = |region: Option<&str>| ResourceKey {
-            provider: "s3".into(),
-            kind: "s3/Bucket".into(),
-            api: None,
-            namespace: None,
-            name: "acme".to_owned(),
+        let bucket = |region: Option<&str>| ResourceKey {
             region: region.map(str::to_owned),
+            ..key("s3/Bucket", None, None, "acme")
         };
-        let wanted = Wanted {
-            key: key(None),
-            facets: ["tags".into()].into(),
-        };
+        let wanted = wanted(&bucket(None), "tags");
         let mut snapshot = Snapshot::default();
         snapshot.keep(&wanted, Ok(Observation::Absent));
         assert!(snapshot.missing(std::slice::from_ref(&wanted)).is_empty());
-        snapshot.forget(&key(Some("us-east-2")), Some(&["tags".into()].into()));
+        snapshot.forget(&bucket(Some("us-east-2")), Some(&["tags".into()].into()));
         assert_eq!(snapshot.missing(std::slice::from_ref(&wanted)).len(), 1);
         snapshot.keep(&wanted, Ok(Observation::Absent));
-        snapshot.forget(&key(Some("us-east-2")), None);
+        snapshot.forget(&bucket(Some("us-east-2")), None);
         assert!(snapshot.get(&wanted.key).is_none());
+    }
+
+    const OBJECT: &str = "kubernetes/Object";
+
+    fn query(selector: Option<&str>) -> Query {
+        Query {
+            kind: OBJECT.into(),
+            api: Some(holdfast_contract::ApiType::new("v1", "ConfigMap")),
+            namespace: Some("shop".to_owned()),
+            selector: selector.map(str::to_owned),
+            name_prefix: None,
+            read: BTreeSet::new(),
+        }
+    }
+
+    fn found(name: &str) -> Found {
+        let key = key(OBJECT, Some("ConfigMap"), Some("shop"), name);
+        let observed = holdfast_contract::Observed {
+            key: key.clone(),
+            uid: Some("1".to_owned()),
+            version: None,
+            deleting: false,
+            facets: BTreeMap::from([("object".into(), FacetState::Unset)]),
+        };
+        Found {
+            key,
+            document: holdfast_contract::Value::map(),
+            observed: Some(Box::new(observed)),
+            unreadable: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_whole_list_tells_what_is_there_and_what_is_not() {
+        let mut snapshot = Snapshot::default();
+        let provider: ProviderName = "kubernetes".into();
+        let there = wanted(&key(OBJECT, Some("ConfigMap"), Some("shop"), "there"), "object");
+        let gone = wanted(&key(OBJECT, Some("ConfigMap"), Some("shop"), "gone"), "object");
+        let elsewhere = wanted(&key(OBJECT, Some("ConfigMap"), Some("other"), "gone"), "object");
+        let another = wanted(&key(OBJECT, Some("Secret"), Some("shop"), "gone"), "object");
+        let all = [there.clone(), gone.clone(), elsewhere.clone(), another.clone()];
+        snapshot.keep_list("maps", &provider, &query(None), Ok(vec![found("there")]));
+        snapshot.tell_by_lists(&all);
+        assert!(matches!(
+            snapshot.get(&there.key),
+            Some(Ok(Observation::Present(_)))
+        ));
+        assert!(matches!(snapshot.get(&gone.key), Some(Ok(Observation::Absent))));
+        assert_eq!(snapshot.missing(&all), [elsewhere, another]);
+
+        // Read again by itself once it was written, until a newer list tells of it.
+        snapshot.forget(&gone.key, None);
+        snapshot.tell_by_lists(&all);
+        assert!(snapshot.get(&gone.key).is_none());
+        snapshot.keep_list("maps", &provider, &query(None), Ok(vec![found("gone")]));
+        assert!(matches!(
+            snapshot.get(&gone.key),
+            Some(Ok(Observation::Present(_)))
+        ));
+        assert!(matches!(snapshot.get(&there.key), Some(Ok(Observation::Absent))));
+    }
+
+    #[test]
+    fn a_list_of_some_or_a_failed_one_tells_of_no_absence() {
+        let provider: ProviderName = "kubernetes".into();
+        let gone = wanted(&key(OBJECT, Some("ConfigMap"), Some("shop"), "gone"), "object");
+        let failed = ProviderError::Unavailable {
+            service: "the cluster".into(),
+            message: "it broke off".into(),
+            source: None,
+        };
+        for (query, result) in [(query(Some("a=b")), Ok(Vec::new())), (query(None), Err(failed))] {
+            let mut snapshot = Snapshot::default();
+            snapshot.keep_list("maps", &provider, &query, result);
+            snapshot.tell_by_lists(std::slice::from_ref(&gone));
+            assert!(snapshot.get(&gone.key).is_none());
+        }
+        let mut snapshot = Snapshot::default();
+        snapshot.keep_list("maps", &provider, &query(None), Ok(Vec::new()));
+        snapshot.forget_list("maps");
+        snapshot.tell_by_lists(std::slice::from_ref(&gone));
+        assert!(snapshot.get(&gone.key).is_none());
     }
 }

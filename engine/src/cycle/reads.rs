@@ -76,6 +76,7 @@ impl<'p> Session<'p> {
                     .into_iter()
                     .map(|(name, provider)| async move { (name.clone(), provider.account().await) }),
             );
+            self.snapshot.tell_by_lists(&wanted);
             let missing = self.snapshot.missing(&wanted);
             let now = self.engine.clock.now();
             let (found, listed, accounts, ()) =

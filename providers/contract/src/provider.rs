@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::difference::Difference;
 use crate::error::ProviderError;
 use crate::key::{ApiType, KindName, ProviderName, ResourceKey};
-use crate::observation::{Conflict, Observation, Wanted};
+use crate::observation::{Conflict, Observation, Observed, Wanted};
 use crate::value::Value;
 use crate::write::Write;
 
@@ -85,6 +85,8 @@ pub struct Found {
     pub key: ResourceKey,
     /// What is known of it: an object's whole document; a bucket's `name`, `region`, `arn` and the parts asked for.
     pub document: Value,
+    /// All of it as a read of just this one would have observed it, where the list tells that much.
+    pub observed: Option<Box<Observed>>,
     /// Parts that were asked for and could not be read.
     pub unreadable: BTreeMap<String, ProviderError>,
 }

@@ -56,10 +56,11 @@ pub(crate) async fn find(
     items
         .into_iter()
         .map(|(key, item)| {
-            let document = server.kind.fact(&observed(&key, item)?);
+            let observed = observed(&key, item)?;
             Ok(Found {
                 key,
-                document,
+                document: server.kind.fact(&observed),
+                observed: Some(Box::new(observed)),
                 unreadable: BTreeMap::new(),
             })
         })

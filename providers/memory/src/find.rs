@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_contract::{Facet, Found, Kind, ProviderError, Query, ResourceKey, Value};
+use holdfast_contract::{Facet, Found, Kind, Observed, ProviderError, Query, ResourceKey, Value};
 
 use crate::accident::{Moment, Operation, Request};
 use crate::provider::MemoryProvider;
@@ -86,6 +86,10 @@ fn describe(
     if key.api.is_some() {
         return Found {
             document: kind.document(&observed),
+            observed: Some(Box::new(Observed {
+                key: key.clone(),
+                ..observed
+            })),
             key,
             unreadable: BTreeMap::new(),
         };
@@ -117,6 +121,7 @@ fn describe(
     Found {
         key,
         document: Value::Map(document),
+        observed: None,
         unreadable,
     }
 }

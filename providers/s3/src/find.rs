@@ -204,6 +204,7 @@ async fn one(client: &Client, mut key: ResourceKey, read: &BTreeSet<String>) -> 
     Found {
         key,
         document: Value::Map(document),
+        observed: None,
         unreadable,
     }
 }
