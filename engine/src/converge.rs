@@ -185,6 +185,7 @@ impl<'r> Run<'r> {
                 session.save_ledger().await?;
                 return Ok(pass.report);
             }
+            let mut wrote = false;
             if pass.stale_types {
                 session.refresh_types = true;
                 session.served.retain(|_, served| *served != Served::No);
@@ -207,10 +208,11 @@ impl<'r> Run<'r> {
             } else {
                 self.warn(&pass.plan);
                 self.write(session, &pass.plan).await?;
+                wrote = true;
                 self.poll = POLL.0;
                 self.asked_types = false;
             }
-            self.refresh(session, &pass);
+            self.refresh(session, &pass, wrote);
             pass = session.settled_pass().await?;
         }
     }
@@ -273,6 +275,7 @@ impl<'r> Run<'r> {
             let name = name(mint);
             session.ledger.remember_name(&mint.address, &name);
         }
+        session.remember_recorded(plan);
         // Under a name that was made up here nobody else creates: should the answer of the create call be lost, what
         // it made is known to be ours.
         for (resource, step) in plan.ready() {
@@ -405,10 +408,13 @@ impl<'r> Run<'r> {
     }
 
     /// What is to be read again before the next pass.
-    fn refresh(&mut self, session: &mut Session<'_>, pass: &Pass) {
+    fn refresh(&mut self, session: &mut Session<'_>, pass: &Pass, wrote: bool) {
         let now = Instant::now();
         if now.duration_since(self.facts_read) >= FACTS_AGE {
             self.forget_facts(session);
+        } else if wrote {
+            // What is waited for is looked at when there is nothing left to do but to wait.
+            self.fresh_facts = Some(BTreeSet::new());
         } else {
             session.forget_facts(Some(&pass.open_facts));
             self.fresh_facts = Some(pass.open_facts.clone());

@@ -34,12 +34,7 @@ impl Run<'_> {
             news |= !session.ledger.provisioned(&resource.address);
             session.ledger.remember_provisioned(&resource.address);
             session.ledger.forget_replaced(&resource.address);
-            let generated = rule.is_some_and(|rule| {
-                rule.variants
-                    .iter()
-                    .any(|variant| matches!(variant.name, Some(Name::Generate { .. })))
-            });
-            if generated {
+            if session.is_generated(&resource.address) {
                 session.ledger.remember_name(&resource.address, &key.name);
             }
         }
@@ -125,6 +120,33 @@ impl Session<'_> {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Notes the names that only the fields which record them know, before anything is written: the object of such a
+    /// field may be deleted at any time.
+    pub(super) fn remember_recorded(&mut self, plan: &Plan) {
+        for resource in &plan.resources {
+            // It is there, and isn't another's.
+            let is_ours = matches!(
+                resource.phase,
+                Phase::Converged | Phase::Drifted | Phase::Settling
+            );
+            if let Some(key) = resource.key.as_ref().filter(|_| is_ours)
+                && self.is_generated(&resource.address)
+                && self.ledger.name(&resource.address).is_none()
+            {
+                self.ledger.remember_name(&resource.address, &key.name);
+            }
+        }
+    }
+
+    /// Whether the name of the resource at `address` is a generated one.
+    fn is_generated(&self, address: &Address) -> bool {
+        let rule = self.policy.rules.get(&address.rule);
+        rule.is_some_and(|rule| {
+            let mut names = rule.variants.iter().map(|variant| &variant.name);
+            names.any(|name| matches!(name, Some(Name::Generate { .. })))
+        })
     }
 
     /// Whether the ledger holds all that it would hold after an apply of `plan`, which has nothing to do.

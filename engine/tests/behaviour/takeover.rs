@@ -1,6 +1,8 @@
 //! Taking over from a former field manager.
 
+use holdfast_contract::ProviderError;
 use holdfast_engine::Phase;
+use holdfast_memory::{Accident, Operation};
 use serde_json::json;
 
 use crate::support::Case;
@@ -108,4 +110,43 @@ async fn its_scope_bounds_what_is_taken_over() {
     assert!(!text(&plan).contains("accessKey"), "{}", text(&plan));
     assert!(case.apply().await.is_converged());
     assert_eq!(resource(&case.plan().await, "settings").phase, Phase::Converged);
+}
+
+/// The object that records a name may be deleted at any time: by who owned it before, for one.
+#[tokio::test]
+async fn a_name_that_only_its_record_knows_is_kept_before_anything_is_written() {
+    let rules = "
+  providers: { s3: { region: us-east-2 } }
+  rules:
+    record:
+      ensure: kubernetes/Object
+      desired:
+        apiVersion: v1
+        kind: ConfigMap
+        metadata: { name: record, namespace: default }
+        data: { bucket: \"${rules.data.name}\" }
+    data:
+      ensure: s3/Bucket
+      name: { generate: acme-, record: rules.record.data.bucket }
+      adopt: { tags: { cluster: ours } }
+      desired: { versioning: { status: Enabled } }
+";
+    let world = "
+objects:
+  - apiVersion: v1
+    kind: ConfigMap
+    metadata: { name: record, namespace: default }
+    data: { bucket: acme-of-old }
+buckets:
+  acme-of-old: { region: us-east-2, tags: { cluster: ours } }
+";
+    let case = Case::text(&policy(rules), world);
+    let denied = ProviderError::Denied {
+        action: "write".into(),
+        target: "anything".into(),
+    };
+    case.world.fail(Accident::new(Operation::Set, denied).always());
+    let report = case.apply().await;
+    assert!(!report.is_converged(), "{}", text(&report));
+    assert_eq!(case.ledger().await["names"]["data"], json!("acme-of-old"));
 }
