@@ -15,6 +15,7 @@ use crate::plan::PROOFS;
 use crate::step::{Excess, FacetChange, Held, HoldState, Plan, PlannedResource, Step, StepVerb};
 
 mod text;
+mod values;
 
 pub use text::{Style, TextOptions, apply_text, plan_text, short_name};
 

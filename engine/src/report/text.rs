@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use holdfast_contract::{Change, Value};
+use holdfast_contract::Change;
 use holdfast_policy::Place;
 
+use super::values::{cut, leaves_of, references};
 use super::{ChangeReport, FacetReport, Report, ResourceReport};
 use crate::checks::Verdict;
 use crate::phase::Phase;
@@ -19,8 +20,6 @@ use held::{excess_text, hold_text, overridden_text};
 const FIELDS_OF_A_MANIFEST: usize = 8;
 /// What a new object's title says already.
 const IN_THE_TITLE: [&str; 4] = ["apiVersion", "kind", "metadata.name", "metadata.namespace"];
-/// Values longer than this are cut; JSON has them whole.
-const VALUE_WIDTH: usize = 72;
 /// Lines are no wider where they can be folded: before an address, before a value.
 const WIDTH: usize = 100;
 /// What stands around name, value and place of a changed field.
@@ -390,15 +389,15 @@ fn change_lines(lines: &mut Vec<String>, change: &ChangeReport, options: TextOpt
     };
     match &change.change {
         Change::Add { new } => {
-            let mut leaves = Vec::new();
-            flatten(new, String::new(), &mut leaves);
-            for (suffix, value) in leaves {
+            for (suffix, value) in leaves_of(new, &change.path) {
                 lines.push(line("+", Style::Added, &name(&suffix), &cut(&value), &place));
             }
         }
         Change::Remove { old } => {
-            let mut leaves = Vec::new();
-            flatten(old, String::new(), &mut leaves);
+            let leaves = match references(old) {
+                Some(named) => vec![(String::new(), named)],
+                None => leaves_of(old, &change.path),
+            };
             for (suffix, value) in leaves {
                 lines.push(line("-", Style::Removed, &name(&suffix), &cut(&value), ""));
             }
@@ -411,40 +410,6 @@ fn change_lines(lines: &mut Vec<String>, change: &ChangeReport, options: TextOpt
     }
     if let Some(note) = &change.note {
         lines.push(options.paint(Style::Dim, &format!("  {note}")));
-    }
-}
-
-/// The leaves of `value`, each with the path down to it.
-fn flatten(value: &Value, path: String, leaves: &mut Vec<(String, String)>) {
-    match value {
-        Value::Map(entries) if !entries.is_empty() => {
-            for (key, value) in entries {
-                let step = holdfast_contract::Path::of(&[key]).to_string();
-                let step = if step.starts_with('[') {
-                    step
-                } else {
-                    format!(".{step}")
-                };
-                flatten(value, format!("{path}{step}"), leaves);
-            }
-        }
-        Value::List(items) if items.iter().any(|item| matches!(item, Value::Map(_))) => {
-            for (index, item) in items.iter().enumerate() {
-                flatten(item, format!("{path}[{index}]"), leaves);
-            }
-        }
-        leaf => leaves.push((path, leaf.to_string())),
-    }
-}
-
-/// `text` on one line, and not too long.
-fn cut(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    let short: String = line.chars().take(VALUE_WIDTH).collect();
-    if short.len() < text.trim_end().len() {
-        format!("{short}…")
-    } else {
-        short
     }
 }
 
