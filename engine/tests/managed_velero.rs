@@ -106,3 +106,39 @@ async fn a_lost_ledger_does_not_make_a_provisioned_bucket_unprovisioned() {
         .collect();
     assert!(writes.is_empty(), "{writes:?}");
 }
+
+/// What a predecessor has left: only its record knows that there was a bucket. Without it, nothing is made in its place.
+#[tokio::test]
+async fn a_bucket_that_only_the_record_remembers_is_not_made_again() {
+    let case = case();
+    let definition = root().join("policies/managed-velero/crds/veleroinstalls.yaml");
+    let definition = std::fs::read_to_string(definition).unwrap();
+    let left = format!(
+        "objects:
+  -
+    {}
+  - apiVersion: v1
+    kind: Namespace
+    metadata: {{ name: openshift-velero }}
+  - apiVersion: managed.openshift.io/v1alpha2
+    kind: VeleroInstall
+    metadata: {{ name: cluster, namespace: openshift-velero }}
+    status: {{ storageBucket: {{ name: managed-velero-backups-of-old, provisioned: true }} }}
+",
+        definition.replace('\n', "\n    ")
+    );
+    case.world.put(&left).unwrap();
+    let report = case.apply().await;
+    let said = plan_text(&report, TextOptions::default());
+    assert!(
+        said.contains("there was a bucket managed-velero-backups-of-old"),
+        "{said}"
+    );
+    let made = case
+        .world
+        .names()
+        .into_iter()
+        .filter(|name| name.contains("of-old"))
+        .count();
+    assert_eq!(made, 0, "{said}");
+}

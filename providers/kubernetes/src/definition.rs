@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_contract::{Desired, Value, Yields};
+use holdfast_contract::{Desired, Path, Value, Yields};
 
 use crate::owned::{Owners, appliers};
 
@@ -23,7 +23,11 @@ pub(crate) fn yields(desired: &Desired, live: &Value, manager: &str) -> Option<Y
         .as_ref()
         .map(|former| former.managers.as_slice())
         .unwrap_or_default();
-    let why = match owner(live, manager, former) {
+    // Where the policy says that nobody may own it, a reference to an owner makes nobody its owner.
+    let disowned = desired
+        .absent
+        .contains(&Path::of(&["metadata", "ownerReferences"]));
+    let why = match owner(live, manager, former, disowned) {
         Some(owner) => format!("it belongs to {owner}"),
         None if more.is_empty() => return None,
         None => format!("it has {}, which ours lacks", named(&more)),
@@ -47,7 +51,7 @@ fn named(places: &[String]) -> String {
 
 /// Who keeps `live` other than the policy of `manager`: whoever applies it as its own, or is said to own it. That
 /// somebody once wrote it (a `kubectl` at a time, an installer that is gone) makes nobody its owner.
-fn owner(live: &Value, manager: &str, former: &[String]) -> Option<String> {
+fn owner(live: &Value, manager: &str, former: &[String], disowned: bool) -> Option<String> {
     let annotation = |key: &str| live.at(&["metadata", "annotations", key]).and_then(Value::as_str);
     if let Some(release) = annotation("meta.helm.sh/release-name") {
         return Some(format!("the Helm release {release}"));
@@ -57,6 +61,7 @@ fn owner(live: &Value, manager: &str, former: &[String]) -> Option<String> {
         return Some("the Operator Lifecycle Manager".to_owned());
     }
     let references = live.at(&["metadata", "ownerReferences"]).and_then(Value::as_list);
+    let references = references.filter(|_| !disowned);
     if let Some(reference) = references.unwrap_or_default().first() {
         let text = |key| reference.get(key).and_then(Value::as_str).unwrap_or_default();
         return Some(format!("{} {}", text("kind"), text("name")));
@@ -290,5 +295,16 @@ mod tests {
         ] {
             assert_eq!(told(ours.clone(), theirs(nobodys)), None);
         }
+    }
+
+    #[test]
+    fn where_nobody_may_own_it_a_reference_makes_no_owner() {
+        let same = || definition(json!([version("v1", json!({}))]));
+        let mut live = same();
+        live["metadata"] = json!({ "ownerReferences": [{ "kind": "Operator", "name": "o", "uid": "u" }] });
+        let mut desired = Desired::new(Value::from_json(same()));
+        assert!(yields(&desired, &Value::from_json(live.clone()), US).is_some());
+        desired.absent = vec![Path::of(&["metadata", "ownerReferences"])];
+        assert_eq!(yields(&desired, &Value::from_json(live), US), None);
     }
 }

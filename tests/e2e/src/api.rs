@@ -10,11 +10,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// The API server as another client than the program sees it, user `admin`.
 ///
-/// What it writes is the field manager `by-hand`'s. Whatever the server refuses fails the test.
+/// What it writes is the field manager `by-hand`'s, unless said otherwise. Whatever the server refuses fails the test.
 #[derive(Clone, Debug)]
 pub struct Api {
     client: Client,
     url: String,
+    manager: String,
 }
 
 impl Api {
@@ -43,6 +44,16 @@ impl Api {
         Self {
             client,
             url: cluster.url().to_owned(),
+            manager: "by-hand".to_owned(),
+        }
+    }
+
+    /// The same hand, known to the server as the field manager `manager`.
+    #[must_use]
+    pub fn as_manager(&self, manager: &str) -> Self {
+        Self {
+            manager: manager.to_owned(),
+            ..self.clone()
         }
     }
 
@@ -77,7 +88,7 @@ impl Api {
 
     /// Makes `object` below `path`, unless it is there.
     pub async fn create(&self, path: &str, object: &Value) {
-        let path = format!("{path}?fieldManager=by-hand");
+        let path = format!("{path}?fieldManager={}", self.manager);
         match self
             .send(Method::POST, &path, "application/json", Some(object))
             .await
@@ -89,7 +100,7 @@ impl Api {
 
     /// Merges `change` (RFC 7386) into what is at `path`.
     pub async fn patch(&self, path: &str, change: &Value) -> Value {
-        let path = format!("{path}?fieldManager=by-hand");
+        let path = format!("{path}?fieldManager={}", self.manager);
         let answer = self
             .send(Method::PATCH, &path, "application/merge-patch+json", Some(change))
             .await;

@@ -8,6 +8,7 @@
 //! | [`Api`] | a hand on the API server that isn't the program under test |
 //! | [`Ground`], [`Policy`] | a cluster alone, and policies that a test writes: for what is about objects only |
 //! | [`Webhook`] | an admission webhook that the API server calls |
+//! | [`Stage::stand_up_the_predecessor`] | what the operator before this program leaves behind |
 //! | [`sandbox`] | one run of the program without any server |
 //!
 //! The tests of one file share a [`Stage`], one after another ([`on_stage`]): each brings it first into the state that
@@ -29,6 +30,7 @@
 mod api;
 mod ground;
 mod others;
+mod predecessor;
 mod program;
 mod report;
 mod stage;
@@ -38,6 +40,7 @@ mod witness;
 
 pub use api::{Api, Served, path, path_of};
 pub use ground::{Ground, Policy, on_ground, on_own_ground};
+pub use predecessor::{BUCKET, MANAGER};
 pub use program::{Output, Running, binary, root, sandbox};
 pub use report::{address_of, changes, resource};
 pub use stage::{NAMESPACE, STATE, Stage, on_stage, on_stage_without_velero, until, until_within};

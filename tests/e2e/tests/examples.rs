@@ -89,12 +89,12 @@ async fn drift_that_a_person_types_into_the_state_file_shows_up_and_is_repaired(
     drop(sandbox(&["apply", policy, &state]).await.exits(0));
     let file = folder.path().join("managed-velero.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
-    for from in ["days: 90", "/velero:v1.18.3"] {
+    for from in ["days: 90", "value: /plugins"] {
         assert!(text.contains(from), "no {from} in\n{text}");
     }
     let drifted = text
         .replace("days: 90", "days: 30")
-        .replace("/velero:v1.18.3", "/velero:v1.0.0");
+        .replace("value: /plugins", "value: /elsewhere");
     std::fs::write(&file, &drifted).unwrap();
 
     let plan = sandbox(&["plan", policy, &state, "--detailed-exitcode"])
@@ -120,7 +120,7 @@ async fn drift_that_a_person_types_into_the_state_file_shows_up_and_is_repaired(
     );
     let mended = std::fs::read_to_string(&file).unwrap();
     assert!(
-        mended.contains("days: 90") && !mended.contains("days: 30") && mended.contains("/velero:v1.18.3")
+        mended.contains("days: 90") && !mended.contains("days: 30") && mended.contains("value: /plugins")
     );
     drop(
         sandbox(&["plan", policy, &state, "--detailed-exitcode"])
