@@ -1,8 +1,8 @@
 //! What may not be touched, whatever a policy says.
 
 use holdfast_contract::{
-    Action, Danger, Difference, Facet, FacetState, Observation, Observed, ProviderError, ResourceKey, Value,
-    Write,
+    Action, Danger, Difference, Facet, FacetState, Observation, Observed, ProviderError, ProviderName,
+    ResourceKey, Value, Write,
 };
 use holdfast_policy::Verb;
 
@@ -109,9 +109,18 @@ pub(super) fn account(input: &Input<'_>, resource: &Resource<'_>) -> Option<Stri
     if resource.verb() == Verb::Observe {
         return None;
     }
-    let provider = resource.provider.as_ref()?;
-    let bound = input.ledger.account(provider)?;
+    // What is there was read as that account's own. Only what is to be made could come to be in another one.
+    let key = resource.key.as_ref();
+    let is_there = key
+        .and_then(|key| input.snapshot.get(key))
+        .is_some_and(|read| matches!(read, Ok(Observation::Present(_))));
+    account_of(input, resource.provider.as_ref()?, is_there)
+}
+
+/// As [`account`], of what lies with `provider` and was read as there or not.
+pub(super) fn account_of(input: &Input<'_>, provider: &ProviderName, is_there: bool) -> Option<String> {
     let place = input.ledger_place;
+    let bound = input.ledger.account(provider)?;
     let unknown = match input.accounts.get(provider)? {
         Ok(Some(now)) if now == bound => return None,
         Ok(Some(now)) => {
@@ -122,11 +131,6 @@ pub(super) fn account(input: &Input<'_>, resource: &Resource<'_>) -> Option<Stri
         Ok(None) => "its service can't say".to_owned(),
         Err(error) => error.to_string(),
     };
-    // What is there was read as that account's own. Only what is to be made could come to be in another one.
-    let key = resource.key.as_ref();
-    let is_there = key
-        .and_then(|key| input.snapshot.get(key))
-        .is_some_and(|read| matches!(read, Ok(Observation::Present(_))));
     (!is_there).then(|| {
         format!(
             "the ledger {place} is of account {bound}, and whose these credentials of {provider} are can't be told: \

@@ -114,7 +114,12 @@ fn judge(input: &Input<'_>, leaving: &Leaving<'_>, dependents: &[&Leaving<'_>]) 
             ),
         );
     }
-    let observed = match input.snapshot.get(&leaving.key) {
+    let read = input.snapshot.get(&leaving.key);
+    let is_there = matches!(read, Some(Ok(Observation::Present(_))));
+    if let Some(why) = guards::account_of(input, &leaving.key.provider, is_there) {
+        return found(Event::Refused, format!("left the policy, and stays: {why}"));
+    }
+    let observed = match read {
         None => return found(Event::ReadFailed, "left the policy, and was not read".to_owned()),
         Some(Err(error)) => {
             return found(

@@ -353,6 +353,26 @@ async fn a_bucket_goes_only_while_it_is_empty() {
 }
 
 #[tokio::test]
+async fn with_another_accounts_credentials_nothing_goes_and_nothing_is_forgotten() {
+    let case = Case::text(&policy(&format!("{STORE}{DATA}")), "account: '111122223333'");
+    assert!(case.apply().await.is_converged());
+    let case = case.with_policy(&policy(STORE));
+    case.world.put("account: '999988887777'").unwrap();
+    for report in [case.plan().await, case.apply().await] {
+        let data = resource(&report, "data");
+        assert_eq!(data.phase, Phase::Blocked, "{}", text(&report));
+        assert!(
+            data.reason.contains("is of account 111122223333") && data.reason.contains("999988887777"),
+            "{}",
+            data.reason
+        );
+    }
+    case.world.put("account: '111122223333'").unwrap();
+    assert!(case.apply().await.is_converged());
+    assert!(case.world.document(&bucket("acme-data")).is_none());
+}
+
+#[tokio::test]
 async fn what_can_no_longer_be_reached_where_it_was_made_stays_and_is_told_of() {
     for providers in [
         "",
