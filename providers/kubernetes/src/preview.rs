@@ -326,9 +326,17 @@ fn compared(
     let (old, new) = (document(before), document(after));
     let held = server.kind.owners(facet, Some(before), &write.manager);
     let to_hold = server.kind.owners(facet, Some(after), &write.manager);
-    let mut found = diff(type_of(write), &old, &new, &to_hold);
-    let conflicts = explain(&mut found, &held, &old, &desired.value);
     let local = server.kind.compare(facet, desired, Some(before), &write.manager);
+    let mut found = diff(type_of(write), &old, &new, &to_hold);
+    if before.version != after.version {
+        // Somebody wrote it since it was observed: what differs where we want nothing else is that, and not our doing.
+        found.retain(|one| {
+            local.iter().any(|wanted| {
+                lists::is_below(&one.path, &wanted.path) || lists::is_below(&wanted.path, &one.path)
+            })
+        });
+    }
+    let conflicts = explain(&mut found, &held, &old, &desired.value);
     let changed: Vec<Path> = found.iter().map(|one| one.path.clone()).collect();
     for difference in local {
         let seen = changed

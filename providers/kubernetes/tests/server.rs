@@ -60,6 +60,27 @@ async fn previews_write_nothing() {
 }
 
 #[tokio::test]
+async fn what_others_write_between_the_observation_and_the_preview_is_not_our_change() {
+    let bench = bench("between").await;
+    let manifest = bench.manifest("x", json!({ "a": "1" }));
+    let key = bench.create(&manifest).await;
+    let observed = bench.observe(&key).await;
+    let theirs = json!({ "metadata": { "annotations": { "revision": "2" } }, "data": { "b": "theirs" } });
+    bench
+        .outside
+        .merge(&bench.config_map("x"), &theirs)
+        .await
+        .unwrap();
+    let changed = bench.desired(&bench.manifest("x", json!({ "a": "2" })));
+    let preview = bench
+        .provider
+        .preview(&bench.set(&observed, changed))
+        .await
+        .unwrap();
+    assert_eq!(places(&preview.differences), ["data.a"]);
+}
+
+#[tokio::test]
 async fn a_conflict_names_the_field_and_who_holds_it() {
     let bench = bench("conflict").await;
     let manifest = bench.manifest("x", json!({ "a": "1", "b": "1" }));
