@@ -94,6 +94,17 @@ enum Judged {
     Found(Box<Found>),
 }
 
+/// Why the policy can no longer get at it where it was made, if so.
+fn out_of_reach(input: &Input<'_>, leaving: &Leaving<'_>, is_there: bool) -> Option<String> {
+    match &leaving.settings {
+        Err(why) => Some(format!(
+            "{why}; put that back until it is deleted, or its rule with `onRemove: Retain` until an apply has \
+             forgotten it"
+        )),
+        Ok(_) => guards::account_of(input, &leaving.key.provider, is_there),
+    }
+}
+
 fn judge(input: &Input<'_>, leaving: &Leaving<'_>, dependents: &[&Leaving<'_>]) -> Judged {
     let found = |event, reason: String| Judged::Found(Box::new(Found::new(event, reason)));
     let Some(kind) = &leaving.kind else {
@@ -105,18 +116,8 @@ fn judge(input: &Input<'_>, leaving: &Leaving<'_>, dependents: &[&Leaving<'_>]) 
             ),
         );
     };
-    if let Err(why) = &leaving.settings {
-        return found(
-            Event::Refused,
-            format!(
-                "left the policy, and stays: {why}; put that back until it is deleted, or its rule with \
-                 `onRemove: Retain` until an apply has forgotten it"
-            ),
-        );
-    }
     let read = input.snapshot.get(&leaving.key);
-    let is_there = matches!(read, Some(Ok(Observation::Present(_))));
-    if let Some(why) = guards::account_of(input, &leaving.key.provider, is_there) {
+    if let Some(why) = out_of_reach(input, leaving, matches!(read, Some(Ok(Observation::Present(_))))) {
         return found(Event::Refused, format!("left the policy, and stays: {why}"));
     }
     let observed = match read {

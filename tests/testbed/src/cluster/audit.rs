@@ -118,6 +118,9 @@ struct ResponseStatus {
     code: u16,
 }
 
+/// Longer than any line of the log, in bytes.
+const LINE_MAX: u64 = 1 << 20;
+
 /// The events since `mark`, those of the testbed and of the API server itself left out: one for each request, of its last stage.
 pub(super) fn read(log: &Path, mark: Mark) -> Result<Vec<AuditEvent>> {
     let text = text(log, mark)?;
@@ -144,11 +147,21 @@ pub(super) fn read(log: &Path, mark: Mark) -> Result<Vec<AuditEvent>> {
     Ok(events)
 }
 
-/// The end of what was logged so far.
+/// The end of what was logged so far: of the last whole line, as the server may be in the middle of one.
 pub(super) fn end(log: &Path) -> Result<Mark> {
-    log.metadata()
-        .map(|metadata| Mark(metadata.len()))
-        .map_err(Error::io("read the audit log"))
+    let failed = Error::io("read the audit log");
+    let mut tail = Vec::new();
+    let from = File::open(log).and_then(|mut file| {
+        let from = file.metadata()?.len().saturating_sub(LINE_MAX);
+        file.seek(SeekFrom::Start(from))?;
+        file.read_to_end(&mut tail)?;
+        Ok(from)
+    });
+    let whole = tail
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |end| end + 1);
+    Ok(Mark(from.map_err(failed)? + whole as u64))
 }
 
 /// Whether the end of the request with this URI was logged since `mark`.
@@ -197,4 +210,22 @@ fn event(line: Line) -> Result<AuditEvent, time::error::Parse> {
         code: line.response_status.code,
         stage: line.stage,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{end, text};
+
+    #[test]
+    fn a_mark_is_never_in_the_middle_of_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("audit.log");
+        for (logged, whole) in [("", 0), ("half", 0), ("one\n", 4), ("one\nhalf of tw", 4)] {
+            std::fs::write(&log, logged).unwrap();
+            assert_eq!(end(&log).unwrap().0, whole, "{logged:?}");
+        }
+        let mark = end(&log).unwrap();
+        std::fs::write(&log, "one\nhalf of two\nthree").unwrap();
+        assert_eq!(text(&log, mark).unwrap(), "half of two\n");
+    }
 }
