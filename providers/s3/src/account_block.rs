@@ -3,7 +3,8 @@
 use holdfast_contract::{FacetState, ProviderError};
 use http::Method;
 
-use crate::client::{Call, Client};
+use crate::call::Call;
+use crate::client::Client;
 use crate::error::Asked;
 use crate::observe;
 use crate::table::Row;

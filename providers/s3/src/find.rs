@@ -7,7 +7,8 @@ use futures::stream;
 use holdfast_contract::{FacetState, Found, ProviderError, ProviderName, Query, ResourceKey, Value};
 use http::Method;
 
-use crate::client::{self, Call, Client, MAX_LIST};
+use crate::call::{Call, MAX_LIST};
+use crate::client::{self, Client};
 use crate::kind::KIND;
 use crate::names;
 use crate::observe::{self, Read};

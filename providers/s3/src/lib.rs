@@ -31,6 +31,7 @@
 //! between our read and our write, some milliseconds, can be lost.
 
 mod account_block;
+mod call;
 mod client;
 mod codec;
 mod config;

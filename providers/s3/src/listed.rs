@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_contract::{FacetState, ProviderError, ResourceKey, Value};
 use http::Method;
 
-use crate::client::{Call, Client};
+use crate::call::Call;
+use crate::client::Client;
 use crate::codec;
 use crate::observe::{self, Read};
 use crate::retry::Repeat;

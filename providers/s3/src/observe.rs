@@ -7,7 +7,8 @@ use holdfast_contract::{FacetState, Observation, Observed, ProviderError, Resour
 use http::Method;
 
 use crate::account_block;
-use crate::client::{self, Answer, Call, Client};
+use crate::call::{Answer, Call};
+use crate::client::{self, Client};
 use crate::codec;
 use crate::find;
 use crate::listed;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::client::{Answer, Lost};
+use crate::call::{Answer, Lost};
 use crate::error::Refusal;
 
 /// How often a request is sent at most.

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use url::Url;
 
-use crate::client::{Answer, Lost};
+use crate::call::{Answer, Lost};
 use crate::credentials::{Keys, WebIdentity, missing};
 use crate::error::Asked;
 use crate::retry::{self, Repeat};

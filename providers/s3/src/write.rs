@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use holdfast_contract::{Desired, Facet, FacetState, Observed, ProviderError, ResourceKey, Value, Written};
 use http::Method;
 
-use crate::client::{self, Call, Client};
+use crate::call::Call;
+use crate::client::{self, Client};
 use crate::codec;
 use crate::find;
 use crate::kind;
