@@ -98,6 +98,12 @@ fn ledger_and_lease_are_in_no_backup() {
             .api
             .create(&path("v1", "ConfigMap", STATE, ""), &witness)
             .await;
+        // A run that writes takes the lease; one with nothing to do leaves it alone.
+        stage
+            .api
+            .delete(&path("v1", "ConfigMap", NAMESPACE, "trusted-ca-bundle"))
+            .await;
+        let _ = stage.converged().await;
         for (api_version, kind) in [("v1", "ConfigMap"), ("coordination.k8s.io/v1", "Lease")] {
             let kept = stage
                 .api
