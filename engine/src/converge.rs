@@ -477,8 +477,14 @@ impl<'r> Run<'r> {
             Self::look_again(session, pass);
             return;
         }
-        let pushed =
-            watching::watch(session.providers.open(), &pass.unready, until, &self.options.stop).await;
+        let pushed = watching::watch(
+            session.providers.open(),
+            &pass.unready,
+            &session.snapshot,
+            until,
+            &self.options.stop,
+        )
+        .await;
         let keys: BTreeSet<_> = pushed.iter().map(|(wanted, _)| wanted.key.clone()).collect();
         for (wanted, result) in pushed {
             session.snapshot.keep(&wanted, result);

@@ -6,20 +6,27 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::select_all;
-use holdfast_contract::{Provider, ProviderError, ProviderName, Wanted};
+use holdfast_contract::{Observation, Provider, ProviderError, ProviderName, Wanted};
 use tokio::time::Instant;
 
 use crate::apply::Stop;
+use crate::observe::Snapshot;
 
-/// Events of a watch that come so close together are taken together.
-const BURST: Duration = Duration::from_millis(20);
+/// News that come so close after one another are taken together.
+const BURST: Duration = Duration::from_millis(50);
+/// Where they don't end, they are taken together for so long.
+const GATHER: Duration = Duration::from_millis(500);
 
-pub(super) type Pushed = Vec<(Wanted, Result<holdfast_contract::Observation, ProviderError>)>;
+pub(super) type Pushed = Vec<(Wanted, Result<Observation, ProviderError>)>;
 
 /// What the providers push of `unready` until `until`; it returns early with the first news and what comes with them.
+///
+/// A watch begins with the present state. What `snapshot` holds already is no news: else a run that waits would go round
+/// and round.
 pub(super) async fn watch(
     providers: &BTreeMap<ProviderName, Arc<dyn Provider>>,
     unready: &[Wanted],
+    snapshot: &Snapshot,
     until: Instant,
     stop: &Stop,
 ) -> Pushed {
@@ -35,7 +42,9 @@ pub(super) async fn watch(
         .filter_map(|(name, wanted)| providers.get(name)?.watch(&wanted));
     let mut stream = select_all(streams);
     let mut pushed: Pushed = Vec::new();
-    let mut until = until;
+    let (mut until, mut end, mut gathering) = (until, until, false);
+    let soon =
+        |pause: Duration, end: Instant| Instant::now().checked_add(pause).map_or(end, |at| at.min(end));
     while !stop.is_stopped() {
         if stream.is_empty() {
             tokio::time::sleep_until(until).await;
@@ -45,13 +54,137 @@ pub(super) async fn watch(
             // A watch that fails proves nothing: what it was to tell is read instead.
             Ok(Some((_, Err(_)))) => {}
             Ok(Some((key, result))) => {
-                if let Some(wanted) = unready.iter().find(|wanted| wanted.key == key) {
-                    pushed.push((wanted.clone(), result));
+                let Some(wanted) = unready.iter().find(|wanted| wanted.key == key) else {
+                    continue;
+                };
+                let is_news = is_news(snapshot.get(&key), &result);
+                pushed.push((wanted.clone(), result));
+                if is_news && !gathering {
+                    gathering = true;
+                    end = soon(GATHER, end);
                 }
-                until = until.min(Instant::now().checked_add(BURST).unwrap_or(until));
+                if gathering {
+                    until = soon(BURST, end);
+                }
             }
             Ok(None) | Err(_) => break,
         }
     }
     pushed
+}
+
+/// Whether it says more than what is known. Without versions nobody can tell.
+fn is_news(
+    known: Option<&Result<Observation, ProviderError>>,
+    now: &Result<Observation, ProviderError>,
+) -> bool {
+    match (known, now) {
+        (Some(Ok(Observation::Present(before))), Ok(Observation::Present(now))) => {
+            before.version.is_none() || before.version != now.version
+        }
+        (Some(Ok(Observation::Absent)), Ok(Observation::Absent)) => false,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use async_trait::async_trait;
+    use futures::stream;
+    use holdfast_contract::{
+        ApiType, Found, Observed, Preview, Query, ResourceKey, Served, Version, WatchStream, Write, Written,
+    };
+
+    use super::*;
+
+    /// Tells of one object: each version after its time, in milliseconds.
+    #[derive(Debug)]
+    struct Telling(ProviderName, Vec<(u64, &'static str)>);
+
+    #[async_trait]
+    impl Provider for Telling {
+        fn name(&self) -> &ProviderName {
+            &self.0
+        }
+
+        async fn observe(&self, _: &[Wanted]) -> Vec<Result<Observation, ProviderError>> {
+            Vec::new()
+        }
+
+        async fn find(&self, _: &Query) -> Result<Vec<Found>, ProviderError> {
+            Ok(Vec::new())
+        }
+
+        async fn served(&self, _: &[ApiType], _: bool) -> Result<BTreeMap<ApiType, Served>, ProviderError> {
+            Ok(BTreeMap::new())
+        }
+
+        async fn preview(&self, _: &Write) -> Result<Preview, ProviderError> {
+            std::future::pending().await
+        }
+
+        async fn write(&self, _: &Write) -> Result<Written, ProviderError> {
+            Ok(Written::default())
+        }
+
+        fn watch(&self, _: &[Wanted]) -> Option<WatchStream> {
+            let told = self.1.clone().into_iter();
+            let told = stream::iter(told).then(|(after, version)| async move {
+                tokio::time::sleep(Duration::from_millis(after)).await;
+                (key(), Ok(at(version)))
+            });
+            Some(told.chain(stream::pending()).boxed())
+        }
+
+        async fn account(&self) -> Result<Option<String>, ProviderError> {
+            Ok(None)
+        }
+    }
+
+    fn key() -> ResourceKey {
+        crate::objects::key(&ApiType::new("v1", "ConfigMap"), Some("default"), "one")
+    }
+
+    fn at(version: &str) -> Observation {
+        Observation::Present(Box::new(Observed {
+            key: key(),
+            uid: None,
+            version: Some(Version(version.to_owned())),
+            deleting: false,
+            facets: BTreeMap::new(),
+        }))
+    }
+
+    /// How long is waited, in milliseconds, and how many events come back, where version 1 is known.
+    async fn waited(told: &[(u64, &'static str)]) -> (u128, usize) {
+        let provider: Arc<dyn Provider> = Arc::new(Telling(key().provider, told.to_vec()));
+        let providers = BTreeMap::from([(key().provider, provider)]);
+        let wanted = Wanted {
+            key: key(),
+            facets: BTreeSet::new(),
+        };
+        let mut snapshot = Snapshot::default();
+        snapshot.keep(&wanted, Ok(at("1")));
+        let begun = Instant::now();
+        let until = begun + Duration::from_secs(5);
+        let pushed = watch(&providers, &[wanted], &snapshot, until, &Stop::default()).await;
+        (begun.elapsed().as_millis(), pushed.len())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_already_ends_no_waiting() {
+        assert_eq!(waited(&[(0, "1")]).await, (5000, 1));
+        assert_eq!(waited(&[(0, "1"), (300, "2")]).await, (350, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn news_that_come_together_are_taken_together_and_not_without_end() {
+        assert_eq!(waited(&[(10, "2"), (40, "3"), (40, "4")]).await, (140, 3));
+        let many: Vec<_> = std::iter::repeat_n((40, "2"), 100).collect();
+        let (waited, events) = waited(&many).await;
+        assert_eq!(waited, 540);
+        assert!(events < 20, "{events}");
+    }
 }
