@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream;
 use holdfast_contract::{Action, Provider, ProviderError, ProviderName, Write};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::lease::CALL;
 use crate::step::{Outcome, Plan, PlannedResource, Step};
@@ -17,18 +18,29 @@ const CONCURRENT_STEPS: usize = 16;
 
 /// Whether writing may go on. Cloned handles share one answer.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop(Arc<watch::Sender<bool>>);
 
 impl Stop {
     /// Stops before the next call.
     pub fn stop(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.0.send_replace(true);
     }
 
     /// Whether it was stopped.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        *self.0.borrow()
+    }
+
+    /// Returns once it is stopped.
+    pub(crate) async fn stopped(&self) {
+        // The sender is ours, so that it can't be gone before.
+        let _ = self.0.subscribe().wait_for(|stopped| *stopped).await;
+    }
+
+    /// Waits until `until`, or until it is stopped.
+    pub(crate) async fn sleep_until(&self, until: Instant) {
+        let _ = tokio::time::timeout_at(until, self.stopped()).await;
     }
 }
 

@@ -473,7 +473,7 @@ impl<'r> Run<'r> {
             && !session.snapshot.has_passing_failures()
         {
             // Nothing else can change, so that nothing else is looked at.
-            looks::sleep(at, &self.options.stop).await;
+            self.options.stop.sleep_until(at).await;
             Self::look_again(session, pass);
             return;
         }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use holdfast_contract::{
     Action, ApiType, Found, Guard, Holder, Observation, PolicyId, Preview, Provider, ProviderError,
-    ProviderName, Query, Served, StateStore, Wanted, WatchStream, Write, Written,
+    ProviderName, Query, Served, StateStore, Wanted, WatchStream, Watched, Write, Written,
 };
 use holdfast_engine::lease::Lease;
 use holdfast_engine::step::{Plan, PlannedResource, Step, StepVerb};
@@ -99,7 +99,7 @@ impl Provider for Silent {
         std::future::pending().await
     }
 
-    fn watch(&self, _wanted: &[Wanted]) -> Option<WatchStream> {
+    fn watch(&self, _watched: &Watched) -> Option<WatchStream> {
         None
     }
 

@@ -6,12 +6,8 @@ use holdfast_contract::Observation;
 use tokio::time::Instant;
 
 use super::{Pass, Run};
-use crate::apply::Stop;
 use crate::cycle::Session;
 use crate::step::{Plan, PlannedResource, Vanishing};
-
-/// A long sleep looks so often whether it is to stop.
-const STEP: Duration = Duration::from_millis(200);
 
 impl Run<'_> {
     /// When the next look that tells more is to be made, if that is before the end of this run.
@@ -65,13 +61,5 @@ impl Session<'_> {
     fn is_there(&self, resource: &PlannedResource) -> bool {
         let read = resource.key.as_ref().and_then(|key| self.snapshot.get(key));
         matches!(read, Some(Ok(Observation::Present(_))))
-    }
-}
-
-/// Waits until `until`, or until it is to stop.
-pub(super) async fn sleep(until: Instant, stop: &Stop) {
-    while !stop.is_stopped() && Instant::now() < until {
-        let next = Instant::now().checked_add(STEP).unwrap_or(until);
-        tokio::time::sleep_until(next.min(until)).await;
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::select_all;
-use holdfast_contract::{Observation, Provider, ProviderError, ProviderName, Wanted};
+use holdfast_contract::{Observation, Provider, ProviderError, ProviderName, Seen, Wanted, Watched};
 use tokio::time::Instant;
 
 use crate::apply::Stop;
@@ -30,16 +30,17 @@ pub(super) async fn watch(
     until: Instant,
     stop: &Stop,
 ) -> Pushed {
-    let mut by_provider: BTreeMap<&ProviderName, Vec<Wanted>> = BTreeMap::new();
+    let mut by_provider: BTreeMap<&ProviderName, Watched> = BTreeMap::new();
     for wanted in unready {
         by_provider
             .entry(&wanted.key.provider)
             .or_default()
+            .wanted
             .push(wanted.clone());
     }
     let streams = by_provider
         .into_iter()
-        .filter_map(|(name, wanted)| providers.get(name)?.watch(&wanted));
+        .filter_map(|(name, watched)| providers.get(name)?.watch(&watched));
     let mut stream = select_all(streams);
     let mut pushed: Pushed = Vec::new();
     let (mut until, mut end, mut gathering) = (until, until, false);
@@ -47,13 +48,16 @@ pub(super) async fn watch(
         |pause: Duration, end: Instant| Instant::now().checked_add(pause).map_or(end, |at| at.min(end));
     while !stop.is_stopped() {
         if stream.is_empty() {
-            tokio::time::sleep_until(until).await;
+            stop.sleep_until(until).await;
             break;
         }
-        match tokio::time::timeout_at(until, stream.next()).await {
+        let next = tokio::select! {
+            next = tokio::time::timeout_at(until, stream.next()) => next,
+            () = stop.stopped() => break,
+        };
+        match next {
             // A watch that fails proves nothing: what it was to tell is read instead.
-            Ok(Some((_, Err(_)))) => {}
-            Ok(Some((key, result))) => {
+            Ok(Some(Seen::One(key, result @ Ok(_)))) => {
                 let Some(wanted) = unready.iter().find(|wanted| wanted.key == key) else {
                     continue;
                 };
@@ -67,6 +71,7 @@ pub(super) async fn watch(
                     until = soon(BURST, end);
                 }
             }
+            Ok(Some(_)) => {}
             Ok(None) | Err(_) => break,
         }
     }
@@ -129,11 +134,11 @@ mod tests {
             Ok(Written::default())
         }
 
-        fn watch(&self, _: &[Wanted]) -> Option<WatchStream> {
+        fn watch(&self, _: &Watched) -> Option<WatchStream> {
             let told = self.1.clone().into_iter();
             let told = stream::iter(told).then(|(after, version)| async move {
                 tokio::time::sleep(Duration::from_millis(after)).await;
-                (key(), Ok(at(version)))
+                Seen::One(key(), Ok(at(version)))
             });
             Some(told.chain(stream::pending()).boxed())
         }
@@ -159,6 +164,10 @@ mod tests {
 
     /// How long is waited, in milliseconds, and how many events come back, where version 1 is known.
     async fn waited(told: &[(u64, &'static str)]) -> (u128, usize) {
+        waited_until(told, &Stop::default()).await
+    }
+
+    async fn waited_until(told: &[(u64, &'static str)], stop: &Stop) -> (u128, usize) {
         let provider: Arc<dyn Provider> = Arc::new(Telling(key().provider, told.to_vec()));
         let providers = BTreeMap::from([(key().provider, provider)]);
         let wanted = Wanted {
@@ -169,7 +178,7 @@ mod tests {
         snapshot.keep(&wanted, Ok(at("1")));
         let begun = Instant::now();
         let until = begun + Duration::from_secs(5);
-        let pushed = watch(&providers, &[wanted], &snapshot, until, &Stop::default()).await;
+        let pushed = watch(&providers, &[wanted], &snapshot, until, stop).await;
         (begun.elapsed().as_millis(), pushed.len())
     }
 
@@ -186,5 +195,16 @@ mod tests {
         let (waited, events) = waited(&many).await;
         assert_eq!(waited, 540);
         assert!(events < 20, "{events}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_stops_a_run_that_waits_has_not_to_wait() {
+        let stop = Stop::default();
+        let stopping = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            stop.stop();
+        };
+        let (waited, ()) = futures::join!(waited_until(&[(0, "1")], &stop), stopping);
+        assert_eq!(waited, (100, 1));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
-use holdfast_contract::{FacetState, Observation, ProviderError, ResourceKey, Wanted};
+use holdfast_contract::{FacetState, Observation, ProviderError, ResourceKey, Seen, Wanted, Watched};
 use tokio::time::timeout;
 
 use crate::drive::{converge, desired, observe, present, read, wanted};
@@ -217,7 +217,10 @@ pub async fn find_is_complete(subject: &dyn Subject) -> Result<(), Failure> {
 /// A watch gives the present state, then each change from outside, and what is gone as absent.
 pub async fn watch_reports_a_change_from_outside(subject: &dyn Subject) -> Result<(), Failure> {
     let key = subject.fresh().await?;
-    let question = [wanted(subject, &key)];
+    let question = Watched {
+        wanted: vec![wanted(subject, &key)],
+        ..Watched::default()
+    };
     let Some(mut stream) = subject.provider().watch(&question) else {
         return if subject.watches() {
             Err(Failure::new("this provider can't watch, and should"))
@@ -227,7 +230,8 @@ pub async fn watch_reports_a_change_from_outside(subject: &dyn Subject) -> Resul
     };
     let mut next_where = async |what: &str, is_so: &dyn Fn(&Observation) -> bool| {
         let search = async {
-            while let Some((about, answer)) = stream.next().await {
+            while let Some(seen) = stream.next().await {
+                let Seen::One(about, answer) = seen else { continue };
                 let observation = answer.map_err(|error| Failure::provider("watching", &about, &error))?;
                 if same_thing(&about, &key) && is_so(&observation) {
                     return Ok(());

@@ -20,10 +20,12 @@
 
 mod compare;
 mod desired;
+mod desk;
 mod difference;
 mod error;
 mod key;
 mod kind;
+mod meter;
 mod observation;
 mod path;
 mod provider;
@@ -31,19 +33,23 @@ mod registry;
 mod shape;
 mod state;
 mod value;
+mod watch;
 mod write;
 
 pub use compare::{differences, merge, remove};
 pub use desired::{Desired, TakeOver};
+pub use desk::{Desk, FINALIZER, Notice, PolicyEvent, PolicyResource, RECONCILE_AT, Roster};
 pub use difference::{Change, Difference};
 pub use error::{BoxError, ProviderError};
 pub use key::{ApiType, Facet, KindName, ProviderName, ResourceKey};
 pub use kind::{Attributes, Danger, Implied, Kind, Locator, Lockout, Mark, NotLocated, Readiness, Yields};
+pub use meter::{Measured, Meter};
 pub use observation::{Conflict, FacetState, Observation, Observed, Version, Wanted};
 pub use path::{Path, Segment};
-pub use provider::{Fidelity, Found, Preview, Provider, Query, Scope, Served, WatchStream, Written};
+pub use provider::{Fidelity, Found, Preview, Provider, Query, Scope, Served, Written};
 pub use registry::{CredentialSource, ProviderConfig, ProviderFactory, Registry};
 pub use shape::{Field, ListIdentity, Shape};
 pub use state::{Held, Holder, PolicyId, StateStore, Stored};
 pub use value::{Sensitive, Unknown, Value};
+pub use watch::{Seen, WatchStream, Watched};
 pub use write::{Action, Guard, Write};

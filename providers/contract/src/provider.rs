@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
 use serde::Serialize;
 
 use crate::difference::Difference;
@@ -12,6 +11,7 @@ use crate::error::ProviderError;
 use crate::key::{ApiType, KindName, ProviderName, ResourceKey};
 use crate::observation::{Conflict, Observation, Observed, Wanted};
 use crate::value::Value;
+use crate::watch::{WatchStream, Watched};
 use crate::write::Write;
 
 /// The I/O for one external system.
@@ -51,18 +51,15 @@ pub trait Provider: Debug + Send + Sync {
     /// Success proves nothing about the resource: only the next observation does.
     async fn write(&self, write: &Write) -> Result<Written, ProviderError>;
 
-    /// Observations of `wanted` as they change, the present state first; none when the service can't push.
-    fn watch(&self, wanted: &[Wanted]) -> Option<WatchStream>;
+    /// What `watched` names as it changes, the present state first; none when the service can't push.
+    fn watch(&self, watched: &Watched) -> Option<WatchStream>;
 
     /// Who the service says we are, where it can say: an account or project number.
     async fn account(&self) -> Result<Option<String>, ProviderError>;
 }
 
-/// Observations as they come.
-pub type WatchStream = BoxStream<'static, (ResourceKey, Result<Observation, ProviderError>)>;
-
 /// What to search for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Query {
     /// The kind.
     pub kind: KindName,

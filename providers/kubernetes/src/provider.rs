@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use holdfast_contract::{
     ApiType, Found, Observation, Preview, Provider, ProviderError, ProviderName, Query, Served, Wanted,
-    WatchStream, Write, Written,
+    WatchStream, Watched, Write, Written,
 };
 
 use crate::client::Client;
@@ -83,8 +83,8 @@ impl Provider for KubernetesProvider {
         write::write(&self.server, write).await
     }
 
-    fn watch(&self, wanted: &[Wanted]) -> Option<WatchStream> {
-        Some(watch::watch(&self.server, wanted))
+    fn watch(&self, watched: &Watched) -> Option<WatchStream> {
+        Some(watch::watch(&self.server, watched))
     }
 
     /// A cluster has no number of its own; its id is the [`StateStore`](holdfast_contract::StateStore)'s to tell.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::{BoxStream, select_all, unfold};
-use holdfast_contract::{ApiType, Observation, ProviderError, ResourceKey, Wanted, WatchStream};
+use holdfast_contract::{ApiType, Observation, ProviderError, ResourceKey, Seen, WatchStream, Watched};
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
@@ -28,9 +28,9 @@ const SHORT: Duration = Duration::from_secs(1);
 /// A few objects of one type are watched one by one, and Secrets always; more by one watch of the type in their
 /// namespace. Each costs a list and a watch. An object that is said to be deleted is read once more before it is
 /// absent. What can't be watched is an error for each of its objects, and tried again after a growing pause.
-pub(crate) fn watch(server: &Arc<Server>, wanted: &[Wanted]) -> WatchStream {
+pub(crate) fn watch(server: &Arc<Server>, watched: &Watched) -> WatchStream {
     let mut groups: BTreeMap<(&ApiType, &Option<String>), BTreeSet<&ResourceKey>> = BTreeMap::new();
-    for one in wanted {
+    for one in watched.wanted.iter().chain(&watched.own) {
         if let Some(api) = &one.key.api {
             groups
                 .entry((api, &one.key.namespace))
@@ -64,8 +64,6 @@ pub(crate) fn watch(server: &Arc<Server>, wanted: &[Wanted]) -> WatchStream {
     select_all(streams).boxed()
 }
 
-type Seen = (ResourceKey, Result<Observation, ProviderError>);
-
 /// What one watch is of.
 struct Group {
     server: Arc<Server>,
@@ -78,7 +76,7 @@ struct Group {
 
 struct Watch {
     group: Group,
-    ready: VecDeque<Seen>,
+    ready: VecDeque<(ResourceKey, Result<Observation, ProviderError>)>,
     /// In a row.
     failures: u32,
     phase: Phase,
@@ -115,8 +113,8 @@ impl Group {
 impl Watch {
     async fn next(mut self) -> (Seen, Self) {
         loop {
-            if let Some(seen) = self.ready.pop_front() {
-                return (seen, self);
+            if let Some((key, seen)) = self.ready.pop_front() {
+                return (Seen::One(key, seen), self);
             }
             let phase = std::mem::replace(&mut self.phase, Phase::Failed);
             self.phase = match phase {

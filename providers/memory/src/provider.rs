@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use holdfast_contract::{
     ApiType, Found, Kind, Observation, Preview, Provider, ProviderError, ProviderName, Query, Served, Wanted,
-    WatchStream, Write, Written,
+    WatchStream, Watched, Write, Written,
 };
 
 use crate::world::{State, World};
@@ -78,8 +78,8 @@ impl Provider for MemoryProvider {
         written
     }
 
-    fn watch(&self, wanted: &[Wanted]) -> Option<WatchStream> {
-        self.is_cluster().then(|| watch::watch(self, wanted))
+    fn watch(&self, watched: &Watched) -> Option<WatchStream> {
+        self.is_cluster().then(|| watch::watch(self, watched))
     }
 
     async fn account(&self) -> Result<Option<String>, ProviderError> {

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 
 use futures::StreamExt;
 use futures::stream;
-use holdfast_contract::{Observation, ProviderError, ResourceKey, Version, Wanted, WatchStream};
+use holdfast_contract::{
+    Observation, ProviderError, ResourceKey, Seen, Version, Wanted, WatchStream, Watched,
+};
 
 use crate::observe;
 use crate::provider::MemoryProvider;
@@ -27,19 +29,20 @@ struct Watching {
     changes: tokio::sync::watch::Receiver<u64>,
 }
 
-pub(crate) fn watch(provider: &MemoryProvider, wanted: &[Wanted]) -> WatchStream {
+pub(crate) fn watch(provider: &MemoryProvider, watched: &Watched) -> WatchStream {
+    let wanted: Vec<Wanted> = watched.wanted.iter().chain(&watched.own).cloned().collect();
     let watching = Watching {
         // Subscribed before the first look, so that nothing falls in between.
         changes: provider.world.changes(),
         provider: provider.clone(),
         told: vec![None; wanted.len()],
-        wanted: wanted.to_vec(),
+        wanted,
         ready: VecDeque::new(),
     };
     stream::unfold(watching, |mut watching| async move {
         loop {
-            if let Some(event) = watching.ready.pop_front() {
-                return Some((event, watching));
+            if let Some((key, seen)) = watching.ready.pop_front() {
+                return Some((Seen::One(key, seen), watching));
             }
             watching.look();
             if watching.ready.is_empty() && watching.changes.changed().await.is_err() {

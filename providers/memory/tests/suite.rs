@@ -22,8 +22,8 @@ use futures::StreamExt;
 use holdfast_conformance::{Failure, run_all};
 use holdfast_contract::{
     Action, ApiType, Change, Desired, Difference, Facet, FacetState, Found, Guard, Observation, Observed,
-    Path, Preview, Provider, ProviderError, ProviderName, Query, Served, Value, Wanted, WatchStream, Write,
-    Written,
+    Path, Preview, Provider, ProviderError, ProviderName, Query, Served, Value, Wanted, WatchStream, Watched,
+    Write, Written,
 };
 use serde_json::json;
 use subject::{InMemory, Wrap, buckets, custom_objects, secrets};
@@ -222,8 +222,8 @@ impl Provider for Flawed {
         self.inner.write(&flawed).await
     }
 
-    fn watch(&self, wanted: &[Wanted]) -> Option<WatchStream> {
-        let stream = self.inner.watch(wanted)?;
+    fn watch(&self, watched: &Watched) -> Option<WatchStream> {
+        let stream = self.inner.watch(watched)?;
         match self.flaw {
             Flaw::WatchesOnce => Some(stream.take(1).boxed()),
             _ => Some(stream),

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use holdfast_contract::{
     Action, ApiType, Fidelity, Found, Kind, Observation, Preview, Provider, ProviderError, ProviderName,
-    Query, Served, Wanted, WatchStream, Write, Written,
+    Query, Served, Wanted, WatchStream, Watched, Write, Written,
 };
 
 use crate::client::Client;
@@ -91,7 +91,7 @@ impl Provider for S3Provider {
     }
 
     /// None: the service can't push without a queue of its own.
-    fn watch(&self, _wanted: &[Wanted]) -> Option<WatchStream> {
+    fn watch(&self, _watched: &Watched) -> Option<WatchStream> {
         None
     }
 

@@ -1,0 +1,44 @@
+//! What services push.
+
+use futures::stream::BoxStream;
+
+use crate::error::ProviderError;
+use crate::key::ResourceKey;
+use crate::observation::{Observation, Wanted};
+use crate::provider::{Found, Query};
+
+/// What to watch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// Single resources that may lack the policy's mark: a fact's object, what is only looked at, what must not be there.
+    pub wanted: Vec<Wanted>,
+    /// Single resources that bear the policy's mark once the policy has written them. Where there are many of one type,
+    /// the service may be asked for those that bear it, so that it tells of no others.
+    pub own: Vec<Wanted>,
+    /// The mark, as [`Mark::policy`](crate::Mark::policy).
+    pub mark: Option<String>,
+    /// Whole lists.
+    pub lists: Vec<Query>,
+    /// Whether to tell when the service may have begun, or ceased, to know a type.
+    pub types: bool,
+}
+
+/// One thing that a service pushes.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    /// A single resource as it is now. `Absent` is a proof, as [`observe`](crate::Provider::observe) gives it.
+    One(ResourceKey, Result<Observation, ProviderError>),
+    /// All of a list: the first that is told of it, and again whenever changes may have been missed.
+    All(Query, Result<Vec<Found>, ProviderError>),
+    /// One of a list, as it is now: new there, or changed.
+    Listed(Query, Box<Found>),
+    /// One that is no longer on a list.
+    Unlisted(Query, ResourceKey),
+    /// The service may have begun, or ceased, to know a type.
+    Types,
+}
+
+/// What is pushed, as it comes: for each thing that is watched its present state first, then each change. It never ends by
+/// itself; what can't be watched for the moment is an error for each thing concerned, and tried again after a growing
+/// pause. To be dropped.
+pub type WatchStream = BoxStream<'static, Seen>;
