@@ -83,6 +83,10 @@ pub trait Desk: Debug + Send + Sync {
     /// Adds [`FINALIZER`] to the Policy, or takes it away, if it is still the incarnation `uid`. Idempotent.
     async fn set_finalizer(&self, policy: &PolicyId, uid: &str, present: bool) -> Result<(), ProviderError>;
 
+    /// Publishes `results`, of the form that `PolicyReport` (`wgpolicyk8s.io/v1alpha2`) calls `results`, as the report of
+    /// the Policy, which goes with it; false where the cluster has no such type, and nothing was written.
+    async fn write_report(&self, policy: &PolicyId, uid: &str, results: &Json) -> Result<bool, ProviderError>;
+
     /// Makes an event of `notice`. The same again within a while raises its count.
     async fn tell(&self, notice: &Notice) -> Result<(), ProviderError>;
 }
