@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::join_all;
@@ -10,7 +11,6 @@ use holdfast_contract::{Action, Provider, ProviderError, ProviderName, Write};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::lease::CALL;
 use crate::step::{Outcome, Plan, PlannedResource, Step};
 
 /// How many resources are written at once.
@@ -18,28 +18,76 @@ const CONCURRENT_STEPS: usize = 16;
 
 /// Whether writing may go on. Cloned handles share one answer.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<watch::Sender<bool>>);
+pub struct Stop {
+    own: Arc<watch::Sender<State>>,
+    /// What is stopped along with it.
+    above: Option<Arc<Stop>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    stopped: bool,
+    /// From when on it counts as stopped, whoever was too late to say so.
+    at: Option<Instant>,
+}
+
+impl State {
+    fn is_stopped(self) -> bool {
+        self.stopped || self.at.is_some_and(|at| at <= Instant::now())
+    }
+}
 
 impl Stop {
     /// Stops before the next call.
     pub fn stop(&self) {
-        self.0.send_replace(true);
+        self.own.send_modify(|state| state.stopped = true);
+    }
+
+    /// One that is stopped along with this one, and can be stopped alone.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self {
+            own: Arc::default(),
+            above: Some(Arc::new(self.clone())),
+        }
+    }
+
+    /// Stops at `at`, unless another time is said before. A process that was asleep then finds itself stopped.
+    pub(crate) fn stop_at(&self, at: Option<Instant>) {
+        self.own.send_modify(|state| state.at = at);
     }
 
     /// Whether it was stopped.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        *self.0.borrow()
+        self.own.borrow().is_stopped() || self.above.as_ref().is_some_and(|above| above.is_stopped())
     }
 
     /// Returns once it is stopped.
-    pub(crate) async fn stopped(&self) {
-        // The sender is ours, so that it can't be gone before.
-        let _ = self.0.subscribe().wait_for(|stopped| *stopped).await;
+    pub async fn stopped(&self) {
+        let above = std::iter::successors(self.above.as_deref(), |stop| stop.above.as_deref());
+        let all = above.chain([self]).map(|stop| Box::pin(stop.stopped_itself()));
+        futures::future::select_all(all).await;
+    }
+
+    /// The same, whatever becomes of those above it.
+    async fn stopped_itself(&self) {
+        let mut states = self.own.subscribe();
+        loop {
+            let state = *states.borrow_and_update();
+            if state.is_stopped() {
+                return;
+            }
+            let changed = states.changed();
+            match state.at {
+                Some(at) => drop(tokio::time::timeout_at(at, changed).await),
+                None => drop(changed.await),
+            }
+        }
     }
 
     /// Waits until `until`, or until it is stopped.
-    pub(crate) async fn sleep_until(&self, until: Instant) {
+    pub async fn sleep_until(&self, until: Instant) {
         let _ = tokio::time::timeout_at(until, self.stopped()).await;
     }
 }
@@ -47,16 +95,17 @@ impl Stop {
 /// Does every step of `plan` that is ready, each once, and says what became of each call.
 ///
 /// Steps are independent of each other: one that fails stops only its own later stages. After [`Stop::stop`] no
-/// further call begins; calls in flight are waited for, none of them longer than what is left of a lease.
+/// further call begins; calls in flight are waited for, none of them longer than `longest`, which is what is left of a lease.
 pub async fn apply(
     plan: &Plan,
     providers: &BTreeMap<ProviderName, Arc<dyn Provider>>,
+    longest: Duration,
     stop: &Stop,
     done: &(dyn Fn(&Outcome) + Send + Sync),
 ) -> Vec<Outcome> {
     let runs = plan
         .ready()
-        .map(|(resource, step)| run(resource, step, providers, stop, done));
+        .map(|(resource, step)| run(resource, step, providers, longest, stop, done));
     let outcomes: Vec<Vec<Outcome>> = stream::iter(runs)
         .buffer_unordered(CONCURRENT_STEPS)
         .collect()
@@ -70,6 +119,7 @@ async fn run(
     resource: &PlannedResource,
     planned: &Step,
     providers: &BTreeMap<ProviderName, Arc<dyn Provider>>,
+    longest: Duration,
     stop: &Stop,
     done: &(dyn Fn(&Outcome) + Send + Sync),
 ) -> Vec<Outcome> {
@@ -78,7 +128,7 @@ async fn run(
         if stop.is_stopped() {
             break;
         }
-        let results = join_all(stage.iter().map(|write| call(write, providers))).await;
+        let results = join_all(stage.iter().map(|write| call(write, providers, longest))).await;
         for (write, result) in stage.iter().zip(results) {
             let facet = match &write.action {
                 Action::Set { facet, .. } => Some(facet.clone()),
@@ -103,15 +153,16 @@ async fn run(
 async fn call(
     write: &Write,
     providers: &BTreeMap<ProviderName, Arc<dyn Provider>>,
+    longest: Duration,
 ) -> Result<holdfast_contract::Written, ProviderError> {
     let service = || write.key.provider.to_string();
     match providers.get(&write.key.provider) {
         // A call that could outlive the lease might meet another engine's: it is given up before.
-        Some(provider) => match tokio::time::timeout(CALL, provider.write(write)).await {
+        Some(provider) => match tokio::time::timeout(longest, provider.write(write)).await {
             Ok(result) => result,
             Err(_) => Err(ProviderError::Abandoned {
                 service: service(),
-                after: CALL,
+                after: longest,
             }),
         },
         None => Err(ProviderError::Unavailable {

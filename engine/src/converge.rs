@@ -3,25 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use holdfast_contract::{Action, Difference, Facet, Holder, Path, ProviderError, Served, Value};
+use holdfast_contract::{Difference, Facet, Holder, ProviderError, Served};
 use holdfast_policy::{FactSource, Mode, Parameters, ValidPolicy};
 use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::apply::{Stop, apply};
 use crate::cycle::{Engine, EngineError, Pass, Session};
-use crate::lease::Lease;
+use crate::lease::{Lease, Timing};
 use crate::phase::{Event, IllegalTransition, Phase};
-use crate::plan::refusal;
 use crate::report::{Applied, Report};
-use crate::step::{Accepted, HoldState, Mint, Outcome, Plan, PlannedResource, Step, StepVerb};
+use crate::step::{HoldState, Mint, Outcome, Plan, StepVerb};
 
+mod fights;
 mod looks;
+mod note;
 mod remember;
+mod retries;
 mod watching;
 
-/// How often a write that failed for the moment is tried in one run, beside the provider's own retries.
-const ATTEMPTS: u32 = 4;
+use fights::Fights;
+use retries::{ATTEMPTS, Retries};
+
+pub(crate) use retries::{jittered, pause};
+
 /// How often one facet is written in one run. What still differs after so many writes is changed by somebody else.
 const WRITES: u32 = 8;
 /// A read that still shows the state before our own write proves nothing for so long: object stores may lag.
@@ -36,6 +41,8 @@ const FACTS_AGE: Duration = Duration::from_secs(15);
 pub struct ApplyOptions {
     /// Who applies, for the lease.
     pub holder: Holder,
+    /// How the lease is kept.
+    pub timing: Timing,
     /// How long to go on.
     pub timeout: Duration,
     /// Whether to wait until what was written is ready.
@@ -81,7 +88,14 @@ impl Engine {
             report.applied = Some(Applied::default());
             return Ok(report);
         }
-        let lease = Lease::take(&self.state, &policy.id, &options.holder, &options.stop).await?;
+        let lease = Lease::take(
+            &self.state,
+            &policy.id,
+            &options.holder,
+            options.timing,
+            &options.stop,
+        )
+        .await?;
         let mut run = Run::new(options, watcher, started);
         let result = run.converge(&mut session, first).await;
         lease.release().await;
@@ -91,31 +105,35 @@ impl Engine {
     }
 }
 
-/// A write of this run that its service accepted.
+/// A write that its service accepted.
 struct Mended {
     at: Instant,
     verb: StepVerb,
     differences: Vec<Difference>,
-    /// How often each place was written in this run.
-    writes: BTreeMap<Path, u32>,
 }
 
-struct Run<'r> {
+/// What one call is about: a facet of a resource; without one, the whole resource.
+pub(crate) type What = (Address, Option<Facet>);
+
+pub(crate) struct Run<'r> {
     options: &'r ApplyOptions,
     watcher: &'r Watcher<'r>,
     deadline: Instant,
     facts_read: Instant,
     poll: Duration,
     counts: BTreeMap<StepVerb, BTreeSet<Address>>,
-    attempts: BTreeMap<(Address, Option<Facet>), u32>,
+    /// What failed, and when it is tried again.
+    retries: Retries,
+    /// Who changes back what was written.
+    fights: Fights,
     /// How often what was written.
-    writes: BTreeMap<(Address, Option<Facet>), u32>,
+    writes: BTreeMap<What, u32>,
     /// How often reads that failed for the moment were made again.
     read_again: u32,
     /// Whether something was written since all facts were read.
     facts_are_old: bool,
     /// What was written, when, and to mend which differences.
-    written: BTreeMap<(Address, Option<Facet>), Mended>,
+    written: BTreeMap<What, Mended>,
     last_waiting: Vec<(String, String)>,
     asked_types: bool,
     /// The facts that were read for the pass at hand, and not before; none: all of them.
@@ -133,7 +151,8 @@ impl<'r> Run<'r> {
             facts_read: started,
             poll: POLL.0,
             counts: BTreeMap::new(),
-            attempts: BTreeMap::new(),
+            retries: Retries::default(),
+            fights: Fights::default(),
             writes: BTreeMap::new(),
             read_again: 0,
             facts_are_old: false,
@@ -145,7 +164,49 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn applied(&self, started: Instant) -> Applied {
+    /// That of a policy that is kept for good.
+    pub(crate) fn for_good(options: &'r ApplyOptions, watcher: &'r Watcher<'r>) -> Self {
+        Self {
+            retries: Retries::for_good(),
+            ..Self::new(options, watcher, Instant::now())
+        }
+    }
+
+    /// Begins to count anew what is written.
+    pub(crate) fn start_counting(&mut self, now: Instant) {
+        self.counts.clear();
+        self.warnings.clear();
+        self.fights.forget_old(now);
+    }
+
+    /// What failed, and may be tried again by now.
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<What> {
+        self.retries.due(now)
+    }
+
+    /// When what failed, or is fought over, may be tried again.
+    pub(crate) fn next_try(&self, now: Instant) -> Option<Instant> {
+        let tries = [self.retries.next(), self.fights.next(now)];
+        tries.into_iter().flatten().min()
+    }
+
+    /// Has whatever failed be tried again at once.
+    pub(crate) fn try_all_again(&mut self) {
+        self.retries = Retries::for_good();
+    }
+
+    /// Forgets the writes of what was seen to be as desired since: what differs from now on is news. Where a store may
+    /// still show what was before the write, that is remembered for as long as it may.
+    pub(crate) fn forget_written(&mut self, session: &Session<'_>, proven: &BTreeSet<&Address>) {
+        let now = Instant::now();
+        self.written.retain(|(address, _), mended| {
+            !proven.contains(address)
+                || now.duration_since(mended.at) < LAG && !session.tells_versions(address)
+        });
+        self.writes.retain(|(address, _), _| !proven.contains(address));
+    }
+
+    pub(crate) fn applied(&self, started: Instant) -> Applied {
         let count = |verb| self.counts.get(&verb).map_or(0, BTreeSet::len);
         let of = |verb| self.counts.get(&verb).cloned().unwrap_or_default();
         let (created, updated, replaced) =
@@ -187,8 +248,7 @@ impl<'r> Run<'r> {
             }
             let mut wrote = false;
             if pass.stale_types {
-                session.refresh_types = true;
-                session.served.retain(|_, served| *served != Served::No);
+                session.forget_unserved();
             }
             if settled {
                 // What was written may have changed what the facts say: the end is what they say then.
@@ -245,7 +305,7 @@ impl<'r> Run<'r> {
     }
 
     /// Keeps the warnings of what is about to be written.
-    fn warn(&mut self, plan: &Plan) {
+    pub(crate) fn warn(&mut self, plan: &Plan) {
         for (resource, _) in plan.ready() {
             let Some(held) = &resource.hold else { continue };
             if held.state != HoldState::Overdue {
@@ -261,7 +321,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    async fn write(&mut self, session: &mut Session<'_>, plan: &Plan) -> Result<(), EngineError> {
+    pub(crate) async fn write(&mut self, session: &mut Session<'_>, plan: &Plan) -> Result<(), EngineError> {
         if session.policy.approve.as_deref() == Some(plan.hash.as_str()) {
             let steps = plan
                 .resources
@@ -317,94 +377,19 @@ impl<'r> Run<'r> {
                 .unwrap_or_default();
             watcher(Progress::Written(outcome, what));
         };
-        let outcomes = apply(plan, session.providers.open(), &self.options.stop, &done).await;
+        let outcomes = apply(
+            plan,
+            session.providers.open(),
+            self.options.timing.call(),
+            &self.options.stop,
+            &done,
+        )
+        .await;
         moved(&mut session.phases, &outcomes)?;
         for outcome in outcomes {
             self.note(session, plan, outcome);
         }
         Ok(())
-    }
-
-    /// What an outcome means for the passes to come.
-    fn note(&mut self, session: &mut Session<'_>, plan: &Plan, outcome: Outcome) {
-        let Outcome {
-            address,
-            facet,
-            verb,
-            result,
-        } = outcome;
-        let planned = plan.resources.iter().find(|resource| resource.address == address);
-        let Some(planned) = planned else { return };
-        let Some(key) = &planned.key else { return };
-        let what = (address.clone(), facet.clone());
-        // An accepted write and a refused one are both followed by a fresh look.
-        session.forget(key, facet.as_ref());
-        match result {
-            Ok(written) => {
-                self.counts.entry(verb).or_default().insert(address.clone());
-                self.attempts.remove(&what);
-                self.facts_are_old = !session.policy.facts.is_empty();
-                let writes = self.writes.entry(what.clone()).or_default();
-                *writes = writes.saturating_add(1);
-                if *writes >= WRITES {
-                    let why = format!(
-                        "it differed again after each of {WRITES} writes: somebody else keeps changing it"
-                    );
-                    session.refused.insert(what.clone(), why);
-                }
-                if verb == StepVerb::Create {
-                    session.ledger.remember_created(&address, &key.to_string());
-                    session.ledger.remember_made(&address, key, written.uid.clone());
-                    session.ledger.forget_replaced(&address);
-                    session.ledger.remember_missing(&address, &[]);
-                }
-                if let Some((facet, declared)) = set_by(planned, facet.as_ref())
-                    && session.is_unversioned(key, facet)
-                {
-                    session.ledger.remember_set(&address, facet, declared);
-                    session
-                        .ledger
-                        .remember_dropped(&address, facet, &written.unsupported);
-                }
-                if !written.unsupported.is_empty() {
-                    let fields = written.unsupported.join(", ");
-                    let why = format!("the store does not keep {fields}");
-                    session.refused.insert(what.clone(), why);
-                }
-                let differences = planned.step.as_ref();
-                let differences = differences.map(|step| differences_of(step, facet.as_ref()));
-                let differences = differences.unwrap_or_default();
-                let before = self.written.remove(&what);
-                let mut writes = before.map(|before| before.writes).unwrap_or_default();
-                for difference in &differences {
-                    let count = writes.entry(difference.path.clone()).or_default();
-                    *count = count.saturating_add(1);
-                }
-                let mended = Mended {
-                    at: Instant::now(),
-                    verb,
-                    differences,
-                    writes,
-                };
-                self.written.insert(what, mended);
-            }
-            Err(error) if error.is_transient() => {
-                let attempts = self.attempts.entry(what.clone()).or_default();
-                *attempts = attempts.saturating_add(1);
-                if *attempts >= ATTEMPTS {
-                    session.refused.insert(what, error.to_string());
-                }
-            }
-            // The name was made up here, nothing was ever kept under it, and it is somebody else's: another one will do.
-            Err(ProviderError::Foreign { .. })
-                if verb == StepVerb::Create
-                    && session.ledger.name(&address) == Some(key.name.as_str())
-                    && !planned.was_provisioned
-                    && session.ledger.give_up_name(&address) => {}
-            Err(error) => {
-                session.refused.insert(what, refusal(&error));
-            }
-        }
     }
 
     /// What is to be read again before the next pass.
@@ -419,23 +404,7 @@ impl<'r> Run<'r> {
             session.forget_facts(Some(&pass.open_facts));
             self.fresh_facts = Some(pass.open_facts.clone());
         }
-        session.done.clone_from(&self.counts);
-        session.accepted = self
-            .written
-            .iter()
-            .map(|(what, mended)| {
-                let fresh = now.duration_since(mended.at) < LAG;
-                (
-                    what.clone(),
-                    Accepted {
-                        verb: mended.verb,
-                        differences: mended.differences.clone(),
-                        writes: mended.writes.clone(),
-                        fresh,
-                    },
-                )
-            })
-            .collect();
+        self.show_writes(session);
     }
 
     fn forget_facts(&mut self, session: &mut Session<'_>) {
@@ -525,31 +494,6 @@ fn moved(phases: &mut BTreeMap<Address, Phase>, outcomes: &[Outcome]) -> Result<
     Ok(())
 }
 
-/// What a planned write of `facet` declares; none where the facets are made along with the whole.
-fn set_by<'p>(planned: &'p PlannedResource, facet: Option<&Facet>) -> Option<(&'p Facet, &'p Value)> {
-    let wanted = facet?;
-    let mut writes = planned.step.as_ref()?.stages.iter().flatten();
-    writes.find_map(|write| match &write.action {
-        Action::Set { facet, desired, .. } if facet == wanted => Some((facet, &desired.value)),
-        _ => None,
-    })
-}
-
-fn differences_of(step: &Step, facet: Option<&Facet>) -> Vec<Difference> {
-    let changes = step
-        .changes
-        .iter()
-        .filter(|change| facet.is_none_or(|facet| change.facet == *facet));
-    changes
-        .flat_map(|change| {
-            change
-                .differences
-                .iter()
-                .map(|(difference, _)| difference.clone())
-        })
-        .collect()
-}
-
 /// The name for `mint`: that of what was found, or a new one that nobody has.
 fn name(mint: &Mint) -> String {
     mint.found
@@ -558,10 +502,10 @@ fn name(mint: &Mint) -> String {
 }
 
 impl Session<'_> {
-    /// Whether nobody but the ledger remembers who set a facet: servers that take dry runs keep field managers.
-    fn is_unversioned(&self, key: &holdfast_contract::ResourceKey, facet: &Facet) -> bool {
-        let kind = self.providers.registry().kind(&key.kind);
-        kind.is_some_and(|(kind, _)| !kind.wants_preview(facet))
+    /// Forgets that types are not served, so that the cluster is asked anew.
+    pub(crate) fn forget_unserved(&mut self) {
+        self.refresh_types = true;
+        self.served.retain(|_, served| *served != Served::No);
     }
 
     fn forget(&mut self, key: &holdfast_contract::ResourceKey, facet: Option<&Facet>) {

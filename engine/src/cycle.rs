@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use holdfast_contract::{ApiType, Facet, PolicyId, Registry, ResourceKey, Served, StateStore, Wanted};
+use holdfast_contract::{
+    ApiType, Facet, PolicyId, ProviderName, Query, Registry, ResourceKey, Served, StateStore, Wanted,
+};
 use holdfast_expression::{Context, Value};
-use holdfast_policy::{Name, Parameters, Rule, ValidPolicy};
+use holdfast_policy::{Name, Parameters, Rule, ValidPolicy, Verb};
 
 use crate::address::Address;
 use crate::checks::{self, CheckResult};
@@ -82,6 +84,8 @@ pub(crate) struct Session<'p> {
     pub(crate) refresh_types: bool,
     /// The objects behind the facts of the last pass.
     pub(crate) fact_keys: BTreeMap<String, ResourceKey>,
+    /// The lists behind the facts of the last pass.
+    pub(crate) fact_lists: BTreeMap<String, (ProviderName, Query)>,
 }
 
 /// What a pass found.
@@ -92,6 +96,8 @@ pub(crate) struct Pass {
     pub(crate) open_facts: BTreeSet<String>,
     /// What can be watched until it is ready.
     pub(crate) unready: Vec<Wanted>,
+    /// The resources that were looked at, and whether each is the policy's to write.
+    pub(crate) looked_at: Vec<(Wanted, bool)>,
     /// Whether a hold holds something up.
     pub(crate) held: bool,
     /// The facts that holds were decided by.
@@ -158,7 +164,13 @@ impl<'p> Session<'p> {
             approved: BTreeSet::new(),
             refresh_types: false,
             fact_keys: BTreeMap::new(),
+            fact_lists: BTreeMap::new(),
         })
+    }
+
+    /// Takes other values of the parameters.
+    pub(crate) fn set_parameters(&mut self, parameters: &Parameters) {
+        self.parameters = parameters.to_expression();
     }
 
     /// The uid of the cluster, if there is one.
@@ -207,7 +219,8 @@ impl<'p> Session<'p> {
             &mut self.snapshot,
         )
         .await;
-        self.fact_keys = facts.keys.clone();
+        self.fact_keys.clone_from(&facts.keys);
+        self.fact_lists.clone_from(&facts.lists);
         let unmet = self.unmet(&facts, evaluator);
         if !unmet.is_empty() {
             return Ok(self.stopped(unmet, &facts));
@@ -301,6 +314,7 @@ impl<'p> Session<'p> {
             plan,
             open_facts: facts.values.keys().cloned().collect(),
             unready: Vec::new(),
+            looked_at: Vec::new(),
             held: false,
             hold_facts: BTreeSet::new(),
             stale_types: false,
@@ -387,6 +401,7 @@ impl<'p> Session<'p> {
             plan,
             open_facts,
             unready,
+            looked_at: looked_at(graph, leaving, &self.served),
             held: holds.held,
             hold_facts: holds.facts,
             stale_types,
@@ -444,6 +459,23 @@ pub(crate) async fn open_cluster(engine: &Engine, policy: &ValidPolicy) -> Provi
     };
     providers.require(&cluster).await;
     providers
+}
+
+/// All resources that can be looked at, and whether each is the policy's to write.
+fn looked_at(
+    graph: &ResourceGraph<'_>,
+    leaving: &[Leaving<'_>],
+    served: &BTreeMap<ApiType, Served>,
+) -> Vec<(Wanted, bool)> {
+    let left = leaving.iter().map(|leaving| (leaving.wanted(), true));
+    let own = graph.readable(served).filter_map(|resource| {
+        let wanted = Wanted {
+            key: resource.key.clone()?,
+            facets: resource.wanted.clone(),
+        };
+        Some((wanted, resource.verb() == Verb::Ensure))
+    });
+    own.chain(left).collect()
 }
 
 fn types(graph: &ResourceGraph<'_>) -> BTreeSet<ApiType> {

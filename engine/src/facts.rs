@@ -30,6 +30,8 @@ pub struct Facts {
     pub unmet: Vec<(String, Place)>,
     /// The objects behind the facts, so that the same object is not read twice.
     pub keys: BTreeMap<String, ResourceKey>,
+    /// The lists behind the facts, and whose they are.
+    pub lists: BTreeMap<String, (ProviderName, Query)>,
     /// The lists of a type that isn't served: they look empty, and prove nothing about what was in them.
     pub unserved: BTreeSet<String>,
 }
@@ -155,26 +157,30 @@ async fn round(
                 facts.keys.insert(fact.name.clone(), wanted.key.clone());
                 object(facts, fact, &wanted, snapshot, providers);
             }
-            Read::List(_, query) => match snapshot.list(&fact.name) {
-                Some(Ok(found)) => {
-                    let items = found.iter().map(|found| item(fact, found, providers, &query));
-                    facts.values.insert(fact.name.clone(), Value::list(items));
+            Read::List(provider, query) => {
+                let list = (provider, query.clone());
+                facts.lists.insert(fact.name.clone(), list);
+                match snapshot.list(&fact.name) {
+                    Some(Ok(found)) => {
+                        let items = found.iter().map(|found| item(fact, found, providers, &query));
+                        facts.values.insert(fact.name.clone(), Value::list(items));
+                    }
+                    Some(Err(ProviderError::NotServed { .. })) => {
+                        facts.unserved.insert(fact.name.clone());
+                        facts
+                            .values
+                            .insert(fact.name.clone(), Value::list(Vec::<Value>::new()));
+                    }
+                    Some(Err(error)) => {
+                        let value = unreadable(&format!("fact `{}`", fact.name), error);
+                        facts.values.insert(fact.name.clone(), value);
+                    }
+                    None => {
+                        let value = unreadable(&format!("fact `{}`", fact.name), &"it was not read");
+                        facts.values.insert(fact.name.clone(), value);
+                    }
                 }
-                Some(Err(ProviderError::NotServed { .. })) => {
-                    facts.unserved.insert(fact.name.clone());
-                    facts
-                        .values
-                        .insert(fact.name.clone(), Value::list(Vec::<Value>::new()));
-                }
-                Some(Err(error)) => {
-                    let value = unreadable(&format!("fact `{}`", fact.name), error);
-                    facts.values.insert(fact.name.clone(), value);
-                }
-                None => {
-                    let value = unreadable(&format!("fact `{}`", fact.name), &"it was not read");
-                    facts.values.insert(fact.name.clone(), value);
-                }
-            },
+            }
         }
     }
 }

@@ -306,20 +306,25 @@ impl ResourceGraph<'_> {
     /// What has to be read: every resource that can be named, and the facets that are wanted of it.
     #[must_use]
     pub fn wanted(&self, input: &Input<'_>) -> Vec<holdfast_contract::Wanted> {
-        self.resources
-            .iter()
-            .filter(|resource| matches!(resource.state, State::Active | State::Open(_)))
+        self.readable(input.served)
             .filter_map(|resource| {
-                let key = resource.key.clone()?;
-                if is_unserved(resource, input.served) {
-                    return None;
-                }
                 Some(holdfast_contract::Wanted {
-                    key,
+                    key: resource.key.clone()?,
                     facets: resource.wanted.clone(),
                 })
             })
             .collect()
+    }
+
+    /// The resources that can be read: they are named, and the cluster knows their type.
+    pub(crate) fn readable(
+        &self,
+        served: &BTreeMap<holdfast_contract::ApiType, holdfast_contract::Served>,
+    ) -> impl Iterator<Item = &Resource<'_>> {
+        self.resources.iter().filter(|resource| {
+            let is_looked_at = matches!(resource.state, State::Active | State::Open(_));
+            is_looked_at && resource.key.is_some() && !is_unserved(resource, served)
+        })
     }
 
     /// The resources of `rule`.

@@ -9,16 +9,72 @@ use tokio::time::Instant;
 
 use crate::apply::Stop;
 
-/// How long a lease is ours without a renewal.
-const DURATION: Duration = Duration::from_mins(1);
-/// How often it is renewed.
-const RENEW_EVERY: Duration = Duration::from_secs(10);
-/// How soon a renewal that failed is tried again.
+/// How soon a renewal that failed is tried again, at the latest.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
-/// Without a renewal for so long, no further call begins.
-const STOP_AFTER: Duration = Duration::from_secs(30);
-/// The longest that one call may take: what remains of the lease when no further call begins.
-pub(crate) const CALL: Duration = DURATION.saturating_sub(STOP_AFTER);
+
+/// How a lease is kept. A call that begins just before no further one may is over before the lease is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    duration: Duration,
+    renew_deadline: Duration,
+    retry_period: Duration,
+}
+
+impl Default for Timing {
+    /// That of a single run: 60, 30 and 10 s.
+    fn default() -> Self {
+        Self {
+            duration: Duration::from_mins(1),
+            renew_deadline: Duration::from_secs(30),
+            retry_period: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Timing {
+    /// A lease is ours for `duration` without a renewal; it is renewed every `retry_period`; without a renewal for
+    /// `renew_deadline` no further call begins.
+    ///
+    /// # Errors
+    /// They must be in this order, each at least a second from the next.
+    pub fn new(duration: Duration, renew_deadline: Duration, retry_period: Duration) -> Result<Self, String> {
+        let apart = Duration::from_secs(1);
+        let is_less = |less: Duration, more: Duration| less.saturating_add(apart) <= more;
+        if !is_less(renew_deadline, duration) {
+            return Err(
+                "the lease must last longer than its renewal may take, by a second at least".to_owned(),
+            );
+        }
+        if retry_period.is_zero() || !is_less(retry_period, renew_deadline) {
+            return Err(
+                "a renewal must be tried more often than it has to succeed, by a second at least".to_owned(),
+            );
+        }
+        Ok(Self {
+            duration,
+            renew_deadline,
+            retry_period,
+        })
+    }
+
+    /// How long a lease is ours without a renewal.
+    #[must_use]
+    pub fn duration(self) -> Duration {
+        self.duration
+    }
+
+    /// How often it is renewed, and how often one that is somebody else's is looked at.
+    #[must_use]
+    pub fn retry_period(self) -> Duration {
+        self.retry_period
+    }
+
+    /// The longest that one call may take: what remains of the lease when no further call begins.
+    #[must_use]
+    pub fn call(self) -> Duration {
+        self.duration.saturating_sub(self.renew_deadline)
+    }
+}
 
 /// Why a policy can't be written now.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -42,6 +98,7 @@ pub struct Lease {
     store: Arc<dyn StateStore>,
     policy: PolicyId,
     holder: Holder,
+    stop: Stop,
     renewal: JoinHandle<()>,
 }
 
@@ -51,9 +108,11 @@ impl Lease {
         store: &Arc<dyn StateStore>,
         policy: &PolicyId,
         holder: &Holder,
+        timing: Timing,
         stop: &Stop,
     ) -> Result<Self, LeaseError> {
-        match store.acquire(policy, holder, DURATION).await? {
+        let asked = Instant::now();
+        match store.acquire(policy, holder, timing.duration).await? {
             Held::Ours => {}
             Held::Theirs { holder, remaining } => {
                 return Err(LeaseError::Held {
@@ -62,16 +121,21 @@ impl Lease {
                 });
             }
         }
-        let renewal = tokio::spawn(renew(
-            Arc::clone(store),
-            policy.clone(),
-            holder.clone(),
-            stop.clone(),
-        ));
+        let renewal = Renewal {
+            store: Arc::clone(store),
+            policy: policy.clone(),
+            holder: holder.clone(),
+            timing,
+            stop: stop.clone(),
+        };
+        let end = after(asked, timing.renew_deadline);
+        stop.stop_at(Some(end));
+        let renewal = tokio::spawn(renewal.keep(end));
         Ok(Self {
             store: Arc::clone(store),
             policy: policy.clone(),
             holder: holder.clone(),
+            stop: stop.clone(),
             renewal,
         })
     }
@@ -79,6 +143,7 @@ impl Lease {
     /// Gives it back. Where that fails it ends by itself.
     pub async fn release(self) {
         self.renewal.abort();
+        self.stop.stop_at(None);
         if let Err(error) = self.store.release(&self.policy, &self.holder).await {
             tracing::debug!(policy = %self.policy, %error, "the lease was not released and ends by itself");
         }
@@ -92,31 +157,50 @@ impl Drop for Lease {
     }
 }
 
-/// Renews until the lease is lost, or can't be renewed in time: then `stop` is stopped, by this process's own clock.
-async fn renew(store: Arc<dyn StateStore>, policy: PolicyId, holder: Holder, stop: Stop) {
-    let mut renewed = Instant::now();
-    let mut pause = RENEW_EVERY;
-    loop {
-        let end = after(renewed, STOP_AFTER);
-        tokio::time::sleep_until(after(Instant::now(), pause).min(end)).await;
-        let attempt = Instant::now();
-        if attempt >= end {
-            tracing::warn!(%policy, "the lease can't be renewed: no further write begins");
-            return stop.stop();
-        }
-        pause = RETRY_AFTER;
-        let limit = after(attempt, RENEW_EVERY).min(end);
-        match tokio::time::timeout_at(limit, store.acquire(&policy, &holder, DURATION)).await {
-            Ok(Ok(Held::Ours)) => {
-                renewed = attempt;
-                pause = RENEW_EVERY;
-            }
-            Ok(Ok(Held::Theirs { holder, .. })) => {
-                tracing::warn!(%policy, holder = %holder.0, "the lease was lost: no further write begins");
+/// Renews a lease.
+struct Renewal {
+    store: Arc<dyn StateStore>,
+    policy: PolicyId,
+    holder: Holder,
+    timing: Timing,
+    stop: Stop,
+}
+
+impl Renewal {
+    /// Renews until the lease is lost, or can't be renewed in time: then `stop` is stopped, by this process's own clock.
+    /// Without a renewal that is at `end`.
+    async fn keep(self, mut end: Instant) {
+        let Self {
+            store,
+            policy,
+            holder,
+            timing,
+            stop,
+        } = self;
+        let mut pause = timing.retry_period;
+        loop {
+            tokio::time::sleep_until(after(Instant::now(), pause).min(end)).await;
+            let attempt = Instant::now();
+            if attempt >= end {
+                tracing::warn!(%policy, "the lease can't be renewed: no further write begins");
                 return stop.stop();
             }
-            Ok(Err(error)) => tracing::debug!(%policy, %error, "the lease was not renewed"),
-            Err(_) => tracing::debug!(%policy, "the lease was not renewed in time"),
+            pause = RETRY_AFTER.min(timing.retry_period);
+            let limit = after(attempt, timing.retry_period).min(end);
+            let renewed = store.acquire(&policy, &holder, timing.duration);
+            match tokio::time::timeout_at(limit, renewed).await {
+                Ok(Ok(Held::Ours)) => {
+                    end = after(attempt, timing.renew_deadline);
+                    stop.stop_at(Some(end));
+                    pause = timing.retry_period;
+                }
+                Ok(Ok(Held::Theirs { holder, .. })) => {
+                    tracing::warn!(%policy, holder = %holder.0, "the lease was lost: no further write begins");
+                    return stop.stop();
+                }
+                Ok(Err(error)) => tracing::debug!(%policy, %error, "the lease was not renewed"),
+                Err(_) => tracing::debug!(%policy, "the lease was not renewed in time"),
+            }
         }
     }
 }

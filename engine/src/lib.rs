@@ -19,7 +19,7 @@
 //! | [`report`] | everything → [`report::Report`], which every output comes from | – |
 //!
 //! `plan` and `apply` share [`step`] and never import each other. [`cycle`] runs the stages once; [`converge`] runs
-//! them again and again until everything holds, nothing moves any more, or the time is up. What is known only after a
+//! them again and again until everything holds, nothing moves any more, or the time is up; [`keep`] does so for good. What is known only after a
 //! write is left to the next pass, which reads again only what may have changed.
 //!
 //! [`phase`] is the state machine of one resource, and its only transition function.
@@ -37,6 +37,7 @@ mod digest;
 pub mod evaluate;
 pub mod facts;
 pub mod graph;
+pub mod keep;
 pub mod lease;
 pub mod ledger;
 pub mod objects;
@@ -57,5 +58,7 @@ pub use apply::Stop;
 pub use clock::Clock;
 pub use converge::{ApplyOptions, Progress};
 pub use cycle::{Engine, EngineError};
+pub use keep::{KeepOptions, Kept};
+pub use lease::Timing;
 pub use phase::Phase;
 pub use report::Report;

@@ -11,6 +11,10 @@ use time::OffsetDateTime;
 
 use crate::address::Address;
 
+mod pushed;
+
+pub(crate) use pushed::is_other;
+
 /// What a search found; an error where it is incomplete.
 pub type Searched = Result<Vec<Found>, ProviderError>;
 
@@ -200,25 +204,49 @@ impl Snapshot {
     /// Whether something could not be read for the moment only.
     #[must_use]
     pub fn has_passing_failures(&self) -> bool {
-        self.observations.values().any(is_passing)
-            || self
-                .searches
-                .values()
-                .any(|(_, result)| is_passing_search(result))
-            || self.absences.values().any(is_passing_absence)
-            || self.lists.values().any(is_passing_search)
+        self.passing_failure().is_some()
+    }
+
+    /// The first thing that could not be read for the moment only.
+    pub(crate) fn passing_failure(&self) -> Option<&ProviderError> {
+        let searches = self.searches.values().map(|(_, result)| result);
+        let absences = self
+            .absences
+            .values()
+            .filter_map(|(_, listed)| listed.as_ref().err());
+        let observed = self.observations.values().filter_map(passing);
+        observed
+            .chain(searches.chain(self.lists.values()).filter_map(passing_search))
+            .chain(absences.filter(|error| error.is_transient()))
+            .next()
+    }
+
+    /// Forgets what could not be read, where `is_meant` says so of the failure.
+    pub(crate) fn forget_failed(&mut self, is_meant: impl Fn(&ProviderError) -> bool) {
+        self.lists
+            .retain(|_, result| !matches!(result, Err(error) if is_meant(error)));
+        let failed: Vec<ResourceKey> = self
+            .observations
+            .iter()
+            .filter(|(_, result)| matches!(result, Err(error) if is_meant(error)))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in &failed {
+            self.forget(key, None);
+        }
     }
 
     /// Forgets what could not be read for the moment only, so that it is read again; whether there was any.
     pub fn forget_passing_failures(&mut self) -> bool {
         let found = self.has_passing_failures();
-        self.searches.retain(|_, (_, result)| !is_passing_search(result));
+        self.searches
+            .retain(|_, (_, result)| passing_search(result).is_none());
         self.absences.retain(|_, absence| !is_passing_absence(absence));
-        self.lists.retain(|_, result| !is_passing_search(result));
+        self.lists.retain(|_, result| passing_search(result).is_none());
         let failed: Vec<ResourceKey> = self
             .observations
             .iter()
-            .filter(|(_, result)| is_passing(result))
+            .filter(|(_, result)| passing(result).is_some())
             .map(|(key, _)| key.clone())
             .collect();
         for key in &failed {
@@ -249,14 +277,14 @@ impl Snapshot {
     }
 }
 
-fn is_passing(result: &Result<Observation, ProviderError>) -> bool {
+fn passing(result: &Result<Observation, ProviderError>) -> Option<&ProviderError> {
     match result {
-        Err(error) => error.is_transient(),
-        Ok(Observation::Absent) => false,
-        Ok(Observation::Present(observed)) => observed
-            .facets
-            .values()
-            .any(|state| matches!(state, FacetState::Unreadable(error) if error.is_transient())),
+        Err(error) => Some(error).filter(|error| error.is_transient()),
+        Ok(Observation::Absent) => None,
+        Ok(Observation::Present(observed)) => observed.facets.values().find_map(|state| match state {
+            FacetState::Unreadable(error) if error.is_transient() => Some(error),
+            _ => None,
+        }),
     }
 }
 
@@ -264,12 +292,13 @@ fn is_passing_absence((_, listed): &(OffsetDateTime, Result<bool, ProviderError>
     matches!(listed, Err(error) if error.is_transient())
 }
 
-fn is_passing_search(result: &Result<Vec<Found>, ProviderError>) -> bool {
+fn passing_search(result: &Searched) -> Option<&ProviderError> {
     match result {
-        Err(error) => error.is_transient(),
+        Err(error) => Some(error).filter(|error| error.is_transient()),
         Ok(found) => found
             .iter()
-            .any(|found| found.unreadable.values().any(ProviderError::is_transient)),
+            .flat_map(|found| found.unreadable.values())
+            .find(|error| error.is_transient()),
     }
 }
 

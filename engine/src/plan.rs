@@ -31,6 +31,7 @@ mod vanish;
 use judge::Judge;
 
 pub(crate) use guards::refusal;
+pub(crate) use present::FIGHTS;
 pub(crate) use vanish::PROOFS;
 
 /// What each provider's service says of who is signed in; none: it can't say.

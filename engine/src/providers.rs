@@ -1,11 +1,11 @@
 //! Opening the providers that a pass needs, each once, with the first credentials that are present.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use holdfast_contract::{
     CredentialSource, Observation, Provider, ProviderConfig, ProviderError, ProviderName, Registry,
-    Sensitive, Value, Wanted,
+    ResourceKey, Sensitive, Value, Wanted,
 };
 use holdfast_policy::{Credential, ProviderDeclaration, ProviderReference, Tree, ValidPolicy};
 use sha2::{Digest, Sha256};
@@ -152,6 +152,8 @@ pub struct Providers {
     failed: BTreeMap<ProviderName, ProviderError>,
     /// The accounts that they were signed in to before.
     accounts: BTreeMap<String, String>,
+    /// The Secrets that were looked at to sign in, and whose they are.
+    secrets: BTreeMap<ResourceKey, BTreeSet<ProviderName>>,
 }
 
 impl Providers {
@@ -164,7 +166,21 @@ impl Providers {
             open: BTreeMap::new(),
             failed: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            secrets: BTreeMap::new(),
         }
+    }
+
+    /// The Secrets that were looked at to sign in.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &ResourceKey> {
+        self.secrets.keys()
+    }
+
+    /// Closes the providers that signed in by the Secret `key`, or looked for it, so that they are opened anew.
+    pub(crate) fn sign_out(&mut self, key: &ResourceKey) -> BTreeSet<ProviderName> {
+        let names = self.secrets.remove(key).unwrap_or_default();
+        self.open.retain(|name, _| !names.contains(name));
+        self.failed.retain(|name, _| !names.contains(name));
+        names
     }
 
     /// Says which accounts they were signed in to before, to those that are opened from now on.
@@ -200,6 +216,7 @@ impl Providers {
         if self.open.contains_key(&settings.name) || self.failed.contains_key(&settings.name) {
             return;
         }
+        self.note_secrets(settings);
         match self.try_open(settings).await {
             Ok(provider) => {
                 self.open.insert(settings.name.clone(), provider);
@@ -244,6 +261,17 @@ impl Providers {
             credentials,
         };
         factory.open(config).await
+    }
+
+    fn note_secrets(&mut self, settings: &ProviderSettings) {
+        for credential in settings.credentials.iter().flatten() {
+            if let Credential::Secret { namespace, name } = credential {
+                let namespace = namespace.as_deref().unwrap_or(&self.namespace);
+                let key = objects::key(&objects::secret(), Some(namespace), name);
+                let names = self.secrets.entry(key).or_default();
+                names.insert(settings.name.clone());
+            }
+        }
     }
 
     /// The first of `list` that is present. `environment` and `profile` always are: the provider says what they lack.

@@ -233,10 +233,23 @@ pub struct Accepted {
     pub verb: StepVerb,
     /// What it was to mend.
     pub differences: Vec<Difference>,
-    /// How often each place was written in this run.
+    /// How often each place counts as written lately.
     pub writes: BTreeMap<Path, u32>,
     /// Whether it is so recent that a read which still shows the state before it proves nothing.
     pub fresh: bool,
+}
+
+impl Accepted {
+    /// A write of which nothing is known any more but that there was one.
+    #[must_use]
+    pub fn long_ago() -> Self {
+        Self {
+            verb: StepVerb::Update,
+            differences: Vec::new(),
+            writes: BTreeMap::new(),
+            fresh: false,
+        }
+    }
 }
 
 /// What became of one call.

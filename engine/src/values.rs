@@ -1,8 +1,8 @@
 //! Parameters' values that lie in a `ConfigMap` or a `Secret`, and the values that all parameters then have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_contract::{Observation, Wanted};
+use holdfast_contract::{Observation, ResourceKey, Wanted};
 use holdfast_expression::Value;
 use holdfast_policy::{
     Code, Diagnostic, Diagnostics, Parameters, Supplied, ValidPolicy, ValuesFrom, ValuesSource,
@@ -10,7 +10,7 @@ use holdfast_policy::{
 };
 
 use crate::cycle::{Engine, open_cluster};
-use crate::evaluate::Evaluator;
+use crate::evaluate::{Evaluator, NoAnswer};
 use crate::objects;
 use crate::scope::Roots;
 
@@ -33,6 +33,35 @@ impl Engine {
         supplied.extend(overrides.iter().cloned());
         resolve_parameters(policy, &supplied)
     }
+
+    /// The objects that parameters' values come from, as far as they can be named.
+    pub(crate) fn sources(&self, policy: &ValidPolicy) -> BTreeSet<ResourceKey> {
+        let evaluator = self.evaluator();
+        let named = |from| place_of(policy, from, evaluator).ok();
+        policy.values_from.iter().filter_map(named).collect()
+    }
+}
+
+/// The object that `from` means.
+fn place_of(
+    policy: &ValidPolicy,
+    from: &ValuesFrom,
+    evaluator: Evaluator<'_>,
+) -> Result<ResourceKey, NoAnswer> {
+    let roots = Roots::new(BTreeMap::from([(
+        "parameters".to_owned(),
+        Value::map(Vec::<(&str, Value)>::new()),
+    )]));
+    let name = evaluator.text(&from.name, &roots)?;
+    let namespace = match &from.namespace {
+        Some(template) => evaluator.text(template, &roots)?,
+        None => policy.id.namespace.clone(),
+    };
+    let api = match from.source {
+        ValuesSource::ConfigMap => objects::config_map(),
+        ValuesSource::Secret => objects::secret(),
+    };
+    Ok(objects::key(&api, Some(&namespace), &name))
 }
 
 async fn read(
@@ -41,10 +70,6 @@ async fn read(
     evaluator: Evaluator<'_>,
     providers: &crate::providers::Providers,
 ) -> Result<Vec<Supplied>, Diagnostics> {
-    let roots = Roots::new(BTreeMap::from([(
-        "parameters".to_owned(),
-        Value::map(Vec::<(&str, Value)>::new()),
-    )]));
     let fault = |message: String| {
         let mut faults = Diagnostics::new();
         for source in policy.sources.values() {
@@ -57,21 +82,16 @@ async fn read(
         ));
         faults
     };
-    let text = |template| {
-        evaluator
-            .text(template, &roots)
-            .map_err(|no| fault(no.sentence()))
+    let key = place_of(policy, from, evaluator).map_err(|no| fault(no.sentence()))?;
+    let (word, secret) = match from.source {
+        ValuesSource::ConfigMap => ("ConfigMap", false),
+        ValuesSource::Secret => ("Secret", true),
     };
-    let name = text(&from.name)?;
-    let namespace = match &from.namespace {
-        Some(template) => text(template)?,
-        None => policy.id.namespace.clone(),
-    };
-    let (api, word, secret) = match from.source {
-        ValuesSource::ConfigMap => (objects::config_map(), "ConfigMap", false),
-        ValuesSource::Secret => (objects::secret(), "Secret", true),
-    };
-    let origin = format!("{word} {namespace}/{name}");
+    let origin = format!(
+        "{word} {}/{}",
+        key.namespace.as_deref().unwrap_or_default(),
+        key.name
+    );
     let Some(cluster) = providers.open().get(&objects::PROVIDER.into()) else {
         let why = providers
             .failure(&objects::PROVIDER.into())
@@ -80,7 +100,7 @@ async fn read(
         return Err(fault(format!("{origin} can't be read: {why}")));
     };
     let wanted = Wanted {
-        key: objects::key(&api, Some(&namespace), &name),
+        key,
         facets: [objects::facet()].into(),
     };
     let observation = match cluster.observe(std::slice::from_ref(&wanted)).await.pop() {

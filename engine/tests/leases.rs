@@ -21,7 +21,7 @@ use holdfast_contract::{
     Action, ApiType, Found, Guard, Holder, Observation, PolicyId, Preview, Provider, ProviderError,
     ProviderName, Query, Served, StateStore, Wanted, WatchStream, Watched, Write, Written,
 };
-use holdfast_engine::lease::Lease;
+use holdfast_engine::lease::{Lease, Timing};
 use holdfast_engine::step::{Plan, PlannedResource, Step, StepVerb};
 use holdfast_engine::{Address, Phase, Stop, apply, objects};
 use holdfast_memory::{Accident, Operation, World};
@@ -40,9 +40,15 @@ fn policy() -> PolicyId {
 
 async fn taken(world: &World, stop: &Stop) -> Lease {
     let store: Arc<dyn StateStore> = Arc::new(world.clone());
-    Lease::take(&store, &policy(), &Holder("us".to_owned()), stop)
-        .await
-        .unwrap()
+    Lease::take(
+        &store,
+        &policy(),
+        &Holder("us".to_owned()),
+        Timing::default(),
+        stop,
+    )
+    .await
+    .unwrap()
 }
 
 fn unavailable() -> ProviderError {
@@ -178,7 +184,14 @@ async fn without_renewals_no_call_begins_that_could_outlive_the_lease() {
     let name = ProviderName::from("kubernetes");
     let providers: BTreeMap<ProviderName, Arc<dyn Provider>> =
         BTreeMap::from([(name.clone(), Arc::new(Silent(name)) as Arc<dyn Provider>)]);
-    let outcomes = apply::apply(&creation(), &providers, &Stop::default(), &|_| {}).await;
+    let outcomes = apply::apply(
+        &creation(),
+        &providers,
+        Timing::default().call(),
+        &Stop::default(),
+        &|_| {},
+    )
+    .await;
     assert!(
         begun.elapsed() <= LEASE + Duration::from_millis(200),
         "{:?} after the lease was taken, {last_call:?} of them before the call",

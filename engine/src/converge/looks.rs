@@ -20,7 +20,7 @@ impl Run<'_> {
     }
 
     /// Forgets what is to be looked at again now.
-    pub(super) fn look_again(session: &mut Session<'_>, pass: &Pass) {
+    pub(crate) fn look_again(session: &mut Session<'_>, pass: &Pass) {
         let now = session.engine.clock.now();
         for (resource, _) in pass.plan.looks().filter(|(_, from)| *from <= now) {
             session.snapshot.forget_looks(&resource.address);
@@ -31,7 +31,7 @@ impl Run<'_> {
     }
 
     /// Notes what was seen to be gone, or to be there again; whether there was anything to note.
-    pub(super) fn remember_looks(session: &mut Session<'_>, plan: &Plan) -> bool {
+    pub(crate) fn remember_looks(session: &mut Session<'_>, plan: &Plan) -> bool {
         let mut noted = false;
         for resource in &plan.resources {
             let address = &resource.address;

@@ -13,7 +13,7 @@ use crate::step::{HoldState, Plan};
 impl Run<'_> {
     /// Notes what has converged: that it did, and the name of what has a generated one, which the field that records
     /// it may be the only one to know. Whether anything has for the first time.
-    pub(super) fn remember(session: &mut Session<'_>, plan: &Plan) -> bool {
+    pub(crate) fn remember(session: &mut Session<'_>, plan: &Plan) -> bool {
         let mut news = false;
         if plan.earlier_life.is_some() && session.ledger.made_anew().is_none() {
             session.ledger.remember_made_anew(session.engine.clock.now());
@@ -47,7 +47,7 @@ impl Run<'_> {
     }
 
     /// Notes what is to go when it leaves the policy, and forgets what has gone or is no longer this policy's.
-    pub(super) fn remember_leaving(&mut self, session: &mut Session<'_>, plan: &Plan) {
+    pub(crate) fn remember_leaving(&mut self, session: &mut Session<'_>, plan: &Plan) {
         for (address, entry) in &plan.removable {
             session.ledger.remember_removable(address, entry.clone());
         }
@@ -64,7 +64,7 @@ impl Run<'_> {
 
     /// Notes since when holds hold something up, and forgets those that are over. Whether that is news to be stored:
     /// the time runs also while nobody applies.
-    pub(super) fn remember_holds(session: &mut Session<'_>, plan: &Plan) -> bool {
+    pub(crate) fn remember_holds(session: &mut Session<'_>, plan: &Plan) -> bool {
         let mut news = false;
         for resource in &plan.resources {
             let rule = session.policy.rules.get(&resource.address.rule);
@@ -96,7 +96,7 @@ impl Run<'_> {
 impl Session<'_> {
     /// Stores the ledger, bound to the cluster and the accounts that it is of; false: somebody else changed it, it was
     /// read again, and the pass must be made anew.
-    pub(super) async fn save_ledger(&mut self) -> Result<bool, EngineError> {
+    pub(crate) async fn save_ledger(&mut self) -> Result<bool, EngineError> {
         if let Some(uid) = self.cluster().map(str::to_owned)
             && self.ledger.cluster().is_none()
         {
@@ -124,7 +124,7 @@ impl Session<'_> {
 
     /// Notes the names that only the fields which record them know, before anything is written: the object of such a
     /// field may be deleted at any time.
-    pub(super) fn remember_recorded(&mut self, plan: &Plan) {
+    pub(crate) fn remember_recorded(&mut self, plan: &Plan) {
         for resource in &plan.resources {
             // It is there, and isn't another's.
             let is_ours = matches!(

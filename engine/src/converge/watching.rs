@@ -10,7 +10,7 @@ use holdfast_contract::{Observation, Provider, ProviderError, ProviderName, Seen
 use tokio::time::Instant;
 
 use crate::apply::Stop;
-use crate::observe::Snapshot;
+use crate::observe::{Snapshot, is_other};
 
 /// News that come so close after one another are taken together.
 const BURST: Duration = Duration::from_millis(50);
@@ -84,9 +84,7 @@ fn is_news(
     now: &Result<Observation, ProviderError>,
 ) -> bool {
     match (known, now) {
-        (Some(Ok(Observation::Present(before))), Ok(Observation::Present(now))) => {
-            before.version.is_none() || before.version != now.version
-        }
+        (Some(Ok(Observation::Present(before))), Ok(Observation::Present(now))) => is_other(now, before),
         (Some(Ok(Observation::Absent)), Ok(Observation::Absent)) => false,
         _ => true,
     }

@@ -24,8 +24,9 @@ enum AfterWrite {
     Overridden(Vec<Path>),
 }
 
-/// After so many writes of one place in a run, somebody who changes it back once more is left to have it.
-const FIGHTS: u32 = 3;
+/// After so many writes of one place in ten minutes, somebody who changes it back once more is left to have it for a
+/// while.
+pub(crate) const FIGHTS: u32 = 3;
 
 /// The facets of what exists, by what is to be done about them.
 #[derive(Default)]
@@ -343,7 +344,7 @@ impl Judge<'_, '_> {
                 let who = taken_by(differing, difference).unwrap_or_else(|| "somebody".to_owned());
                 let names = self.names(facet, std::slice::from_ref(&difference.path));
                 format!(
-                    "{} was changed back after each of {FIGHTS} writes, by {who}, and is left to them in this run",
+                    "{} was changed back after each of {FIGHTS} writes, by {who}, and is left to them for now",
                     names.join(", ")
                 )
             })

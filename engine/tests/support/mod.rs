@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use holdfast_contract::{
     Holder, Kind, Provider, ProviderConfig, ProviderError, ProviderFactory, Registry, Shape, StateStore,
 };
-use holdfast_engine::{ApplyOptions, Clock, Engine, Progress, Report, Stop};
+use holdfast_engine::{ApplyOptions, Clock, Engine, Progress, Report, Stop, Timing};
 use holdfast_kubernetes::ObjectKind;
 use holdfast_memory::World;
 use holdfast_policy::{Supplied, ValidPolicy, load, load_text, render, validate};
@@ -118,6 +118,7 @@ impl Case {
         watcher: &(dyn Fn(Progress<'_>) + Send + Sync),
     ) -> Report {
         let options = ApplyOptions {
+            timing: Timing::default(),
             holder: Holder("test".to_owned()),
             timeout,
             wait,
@@ -137,6 +138,7 @@ impl Case {
         watcher: &(dyn Fn(holdfast_engine::Progress<'_>) + Send + Sync),
     ) -> Report {
         let options = ApplyOptions {
+            timing: Timing::default(),
             holder: Holder("test".to_owned()),
             timeout,
             wait: true,

@@ -85,7 +85,8 @@ pub trait Desk: Debug + Send + Sync {
 
     /// Publishes `results`, of the form that `PolicyReport` (`wgpolicyk8s.io/v1alpha2`) calls `results`, as the report of
     /// the Policy, which goes with it; false where the cluster has no such type, and nothing was written.
-    async fn write_report(&self, policy: &PolicyId, uid: &str, results: &Json) -> Result<bool, ProviderError>;
+    async fn write_report(&self, policy: &PolicyId, uid: &str, results: &Json)
+    -> Result<bool, ProviderError>;
 
     /// Makes an event of `notice`. The same again within a while raises its count.
     async fn tell(&self, notice: &Notice) -> Result<(), ProviderError>;

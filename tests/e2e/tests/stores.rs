@@ -17,7 +17,7 @@ use holdfast_contract::{
     CredentialSource, Holder, Kind, Provider, ProviderConfig, ProviderError, ProviderFactory, Registry,
     Sensitive, Shape, StateStore, Value,
 };
-use holdfast_engine::{ApplyOptions, Clock, Engine, Report, Stop};
+use holdfast_engine::{ApplyOptions, Clock, Engine, Report, Stop, Timing};
 use holdfast_memory::World;
 use holdfast_policy::{load_text, render, validate};
 use holdfast_s3::S3Factory;
@@ -119,6 +119,7 @@ spec:
         let parameters = engine.parameters(&policy, engine.evaluator(), &[]).await;
         let parameters = parameters.unwrap_or_else(|faults| panic!("{}", render(&faults, 100, false)));
         let options = ApplyOptions {
+            timing: Timing::default(),
             holder: Holder("test".to_owned()),
             timeout: Duration::from_mins(1),
             wait: true,

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use holdfast_contract::Holder;
 use holdfast_engine::report::{Style, TextOptions, apply_text, plan_text, short_name};
 use holdfast_engine::step::StepVerb;
-use holdfast_engine::{ApplyOptions, Engine, Progress, Report, Stop};
+use holdfast_engine::{ApplyOptions, Engine, Progress, Report, Stop, Timing};
 
 use super::{Exit, Stopped, json};
 use crate::arguments::{Apply, Output};
@@ -96,6 +96,7 @@ async fn apply(
         }
     }
     let options = ApplyOptions {
+        timing: Timing::default(),
         holder: Holder(holder()),
         timeout: arguments.timeout,
         wait: !arguments.no_wait,

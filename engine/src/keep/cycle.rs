@@ -1,0 +1,168 @@
+//! One cycle: passes and writes, until there is nothing left to do but to wait.
+
+use super::{
+    Duration, EngineError, Instant, Keeper, Kept, Mode, Pass, ProviderName, ResourceKey, Run, Session, Wanted,
+};
+use crate::phase::Phase;
+use crate::step::Plan;
+use std::collections::BTreeSet;
+
+/// A cycle has at most so many passes: what is still to do then is done in the next, so that a policy that goes round in
+/// circles leaves room for others.
+const PASSES: usize = 64;
+/// What a service can't push is read again before it is written, if it was read before that.
+const FRESH: Duration = Duration::from_secs(15);
+
+impl Keeper<'_> {
+    pub(super) async fn cycle(&mut self, begun: Instant) -> Result<Pass, EngineError> {
+        self.run.begin(&mut self.session);
+        let mut pass = self.session.settled_pass().await?;
+        let mut asked_types = false;
+        let mut read_again = false;
+        for _ in 0..PASSES {
+            if !self.may_write() || !pass.report.unmet.is_empty() || self.options.stop.is_stopped() {
+                self.run.see(&mut self.session, &pass.plan);
+                return Ok(pass);
+            }
+            let noted = self.run.note_pass(&mut self.session, &pass.plan).await?;
+            let idle = pass.plan.mints.is_empty() && pass.plan.ready().next().is_none();
+            let types = pass.stale_types && !asked_types;
+            if idle && !noted && !types {
+                self.session.save_ledger().await?;
+                return Ok(pass);
+            }
+            if types {
+                asked_types = true;
+                self.session.forget_unserved();
+            }
+            if !idle {
+                if !read_again && self.forget_old(&pass, begun) {
+                    read_again = true;
+                } else {
+                    (self.teller)(Kept::Writing(&pass.report));
+                    self.run.warn(&pass.plan);
+                    self.run.write(&mut self.session, &pass.plan).await?;
+                    asked_types = false;
+                }
+            }
+            self.run.show_writes(&mut self.session);
+            pass = self.session.settled_pass().await?;
+        }
+        Ok(pass)
+    }
+
+    fn may_write(&self) -> bool {
+        self.session.policy.mode == Mode::Enforce && self.session.blocked().is_none()
+    }
+
+    /// Forgets of what is about to be written what its service doesn't push and was read some time ago; whether there is
+    /// such.
+    fn forget_old(&mut self, pass: &Pass, begun: Instant) -> bool {
+        if begun.duration_since(self.due.read) < FRESH {
+            return false;
+        }
+        let ready = pass.plan.ready();
+        let keys: BTreeSet<ResourceKey> = ready
+            .filter_map(|(resource, _)| resource.key.clone())
+            .filter(|key| !self.pushes(&key.provider))
+            .collect();
+        for key in &keys {
+            self.session.snapshot.forget(key, None);
+        }
+        !keys.is_empty()
+    }
+
+    /// Forgets all that no service pushes, so that it is read again.
+    pub(super) fn forget_unpushed(&mut self, now: Instant) {
+        let open = self.session.providers.open().keys();
+        let unpushed: Vec<ProviderName> = open.filter(|name| !self.pushes(name)).cloned().collect();
+        for name in &unpushed {
+            self.session.snapshot.forget_provider(name);
+        }
+        self.session.snapshot.forget_all_looks();
+        let lists: Vec<String> = self
+            .session
+            .fact_lists
+            .iter()
+            .filter(|(_, (provider, _))| !self.pushes(provider))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in lists {
+            self.session.snapshot.forget_list(&name);
+        }
+        self.session.providers.forget_failures();
+        self.due.read = now;
+    }
+
+    /// What of a pass is not settled, and no service tells when it is.
+    pub(super) fn is_polled(&self, pass: &Pass) -> bool {
+        let unready = |wanted: &Wanted| !self.pushes(&wanted.key.provider);
+        let open = |fact: &String| {
+            let list = self.session.fact_lists.get(fact);
+            list.is_some_and(|(provider, _)| !self.pushes(provider))
+        };
+        pass.stale_types || pass.unready.iter().any(unready) || pass.open_facts.iter().any(open)
+    }
+
+    /// Forgets what [`Self::is_polled`], so that it is read again.
+    pub(super) fn forget_polled(&mut self, pass: &Pass) {
+        for wanted in &pass.unready {
+            if !self.pushes(&wanted.key.provider) {
+                self.session.snapshot.forget(&wanted.key, None);
+            }
+        }
+        for fact in &pass.open_facts {
+            let list = self.session.fact_lists.get(fact);
+            if list.is_some_and(|(provider, _)| !self.pushes(provider)) {
+                self.session.snapshot.forget_list(fact);
+            }
+        }
+        if pass.stale_types {
+            self.session.forget_unserved();
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Begins a cycle: its counts are its own, and what has rested may be tried again.
+    fn begin(&mut self, session: &mut Session<'_>) {
+        let now = Instant::now();
+        self.start_counting(now);
+        session.approved.clear();
+        for what in self.due(now) {
+            session.refused.remove(&what);
+        }
+        self.show_writes(session);
+    }
+
+    /// Notes where everything stands, where nothing is to be written.
+    fn see(&self, session: &mut Session<'_>, plan: &Plan) {
+        session.phases = plan
+            .resources
+            .iter()
+            .map(|resource| (resource.address.clone(), resource.phase))
+            .collect();
+    }
+
+    /// Notes what a pass has found, and forgets the writes that it has proven; whether there is news that another pass
+    /// should see.
+    async fn note_pass(&mut self, session: &mut Session<'_>, plan: &Plan) -> Result<bool, EngineError> {
+        self.remember_leaving(session, plan);
+        let news = Self::remember(session, plan);
+        let held = Self::remember_holds(session, plan);
+        let looked = Self::remember_looks(session, plan);
+        if held || looked {
+            session.save_ledger().await?;
+        }
+        let proven: BTreeSet<_> = plan
+            .resources
+            .iter()
+            .filter(|one| {
+                one.phase == Phase::Converged && one.overridden.is_empty() && one.blocked.is_empty()
+            })
+            .map(|one| &one.address)
+            .collect();
+        self.forget_written(session, &proven);
+        Ok(news || looked)
+    }
+}

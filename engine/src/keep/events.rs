@@ -1,0 +1,151 @@
+//! Waiting: for what services push, for the clock, for whoever asks.
+
+use holdfast_contract::{Observation, Query};
+
+use super::{
+    BTreeSet, Duration, Instant, Keeper, Kept, Pass, ProviderError, ProviderName, Seen, Session, Wanted,
+    objects,
+};
+use crate::observe::Snapshot;
+
+/// News that come so close after one another are taken together: one change of a person is often several events.
+const BURST: Duration = Duration::from_millis(20);
+/// Where they don't end, they are taken together for so long.
+const GATHER: Duration = Duration::from_millis(250);
+/// How often whoever watches over this is told that it is alive, at least.
+const QUIET: Duration = Duration::from_secs(10);
+
+impl Keeper<'_> {
+    /// Waits until there is a reason for a cycle, and takes what has come.
+    pub(super) async fn wait(&mut self, pass: &Pass) {
+        let stop = self.options.stop.clone();
+        let (due, why) = self.due.next();
+        // The end of the burst that is being gathered, and of all gathering.
+        let mut gathering: Option<(Instant, Instant)> = None;
+        loop {
+            let now = Instant::now();
+            let (until, is_due) = match gathering {
+                Some((burst, end)) => (burst.min(end), false),
+                None => (due, true),
+            };
+            if until <= now {
+                if is_due {
+                    self.fall_due(why, pass);
+                }
+                return;
+            }
+            let quiet = now.checked_add(QUIET).unwrap_or(until);
+            tokio::select! {
+                () = stop.stopped() => return,
+                Ok(()) = self.trigger.changed() => return self.forget_all().await,
+                (provider, seen) = self.watches.next() => {
+                    if self.take(&provider, seen).await {
+                        let now = Instant::now();
+                        let at = |wait| now.checked_add(wait).unwrap_or(now);
+                        let end = gathering.map_or_else(|| at(GATHER), |(_, end)| end);
+                        gathering = Some((at(BURST), end));
+                    }
+                }
+                () = tokio::time::sleep_until(until.min(quiet)) => {
+                    if quiet < until {
+                        (self.teller)(Kept::Quiet);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes one event; whether it is news.
+    async fn take(&mut self, provider: &ProviderName, seen: Seen) -> bool {
+        match seen {
+            Seen::One(key, result) => {
+                let facets = match &result {
+                    Ok(Observation::Present(observed)) => observed.facets.keys().cloned().collect(),
+                    _ => BTreeSet::from([objects::facet()]),
+                };
+                let wanted = Wanted {
+                    key: key.clone(),
+                    facets,
+                };
+                // The first look at what is only watched is none: it is as it was when it was read.
+                let was_known = self.session.snapshot.get(&key).is_some();
+                let is_news = self.session.snapshot.push(&wanted, result);
+                let is_source = self.sources.contains(&key);
+                let is_secret = self.session.providers.secrets().any(|secret| *secret == key);
+                if is_news && was_known && is_secret {
+                    let closed = self.session.providers.sign_out(&key);
+                    self.session.accounts.retain(|name, _| !closed.contains(name));
+                    for name in &closed {
+                        self.session.snapshot.forget_provider(name);
+                    }
+                    self.session.snapshot.forget_all_looks();
+                    self.watches.forget(&closed);
+                }
+                if is_news && was_known && is_source {
+                    self.read_parameters().await;
+                }
+                is_news && (was_known || !(is_source || is_secret))
+            }
+            Seen::All(query, result) => {
+                let names = self.names(provider, &query);
+                self.session.snapshot.push_list(&names, provider, &query, &result)
+            }
+            Seen::Listed(query, found) => {
+                let names = self.names(provider, &query);
+                self.session.snapshot.push_listed(&names, &found)
+            }
+            Seen::Unlisted(query, key) => {
+                let names = self.names(provider, &query);
+                self.session.snapshot.push_unlisted(&names, &key)
+            }
+            Seen::Types => {
+                self.refresh_types().await;
+                true
+            }
+        }
+    }
+
+    /// The facts of a list.
+    fn names(&self, provider: &ProviderName, query: &Query) -> Vec<String> {
+        let lists = self.session.fact_lists.iter();
+        let own = lists.filter(|(_, (own, list))| own == provider && list == query);
+        own.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Asks the cluster anew which types it serves; what was said of unserved ones is forgotten.
+    async fn refresh_types(&mut self) {
+        self.session.served.clear();
+        if let Ok(cluster) = self.session.providers.cluster().cloned()
+            && let Err(error) = cluster.served(&[], true).await
+        {
+            tracing::debug!(%error, "the cluster doesn't say which types it serves");
+        }
+        let is_unserved = |error: &ProviderError| matches!(error, ProviderError::NotServed { .. });
+        self.session.snapshot.forget_failed(is_unserved);
+    }
+
+    /// Takes the parameters as they are now; wrong ones change nothing.
+    async fn read_parameters(&mut self) {
+        let Session { engine, policy, .. } = self.session;
+        match engine
+            .parameters(policy, engine.evaluator(), &self.options.overrides)
+            .await
+        {
+            Ok(parameters) => self.session.set_parameters(&parameters),
+            Err(faults) => (self.teller)(Kept::Invalid(&faults)),
+        }
+    }
+
+    /// Has everything read anew.
+    async fn forget_all(&mut self) {
+        let now = Instant::now();
+        self.session.snapshot = Snapshot::default();
+        self.session.providers.forget_failures();
+        self.session.accounts.retain(|_, account| account.is_ok());
+        self.session.refused.clear();
+        self.run.try_all_again();
+        self.due.read_all(now);
+        self.refresh_types().await;
+        self.read_parameters().await;
+    }
+}

@@ -1,0 +1,141 @@
+//! News: what changes is looked at, and put back.
+
+use super::*;
+
+fn spoil(case: &Case, value: &str) {
+    let value = value.to_owned();
+    let edit = |object: &mut Value| {
+        let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
+        data.as_map_mut()
+            .unwrap()
+            .insert("a".into(), value.as_str().into());
+    };
+    case.world
+        .edit(&config_map("one"), &"object".into(), edit)
+        .unwrap();
+}
+
+fn is(value: &'static str) -> impl Fn(Option<&Value>) -> bool {
+    move |document| document.and_then(|document| document.at(&["data", "a"])) == Some(&value.into())
+}
+
+#[tokio::test(start_paused = true)]
+async fn drift_is_put_back_within_a_tenth_of_a_second() {
+    let case = Case::text(&policy(MAP), "");
+    kept(&case, async |onlooker| {
+        onlooker.converged().await;
+        for _ in 0..5 {
+            // An hour lies between, so that it is no fight.
+            tokio::time::sleep(MINUTE * 60).await;
+            spoil(&case, "spoilt");
+            let begun = tokio::time::Instant::now();
+            onlooker.world("the repair", &config_map("one"), is("1")).await;
+            assert!(
+                begun.elapsed() <= Duration::from_millis(100),
+                "{:?}",
+                begun.elapsed()
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_deleted_is_made_again() {
+    let case = Case::text(&policy(MAP), "");
+    kept(&case, async |onlooker| {
+        onlooker.converged().await;
+        for _ in 0..3 {
+            tokio::time::sleep(MINUTE * 20).await;
+            case.world.delete(&config_map("one")).unwrap();
+            onlooker.world("it", &config_map("one"), is("1")).await;
+        }
+        onlooker.converged().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn drift_of_a_bucket_is_put_back_at_the_next_interval() {
+    let case = Case::text(&policy(BUCKET), "");
+    let key = ResourceKey {
+        provider: "s3".into(),
+        kind: "s3/Bucket".into(),
+        api: None,
+        namespace: None,
+        name: "acme-data".to_owned(),
+        region: None,
+    };
+    kept(&case, async |onlooker| {
+        onlooker.converged().await;
+        tokio::time::sleep(MINUTE * 30).await;
+        let status = |document: &Value| document.at(&["status"]).cloned();
+        let facet = "versioning".into();
+        case.world
+            .edit(&key, &facet, |versioning| {
+                *versioning = [("status", Value::from("Suspended"))].into_iter().collect()
+            })
+            .unwrap();
+        let search = async {
+            loop {
+                let now = case.world.facet(&key, &facet);
+                if now.as_ref().and_then(status) == Some("Enabled".into()) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        assert!(
+            timeout(MINUTE * 6, search).await.is_ok(),
+            "within the interval of 5 minutes"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fact_that_changes_is_followed_at_once() {
+    let rules = "
+  facts:
+    source: { object: { apiVersion: v1, kind: ConfigMap, namespace: default, name: source }, select: { word: $.data.word } }
+  rules:
+    one: { ensure: kubernetes/Object, desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: one, namespace: default }, data: { a: '${facts.source.word}' } } }
+";
+    let source = "
+objects:
+  - { apiVersion: v1, kind: ConfigMap, metadata: { name: source, namespace: default }, data: { word: first } }
+";
+    let case = Case::text(&policy(rules), source);
+    kept(&case, async |onlooker| {
+        onlooker.converged().await;
+        tokio::time::sleep(MINUTE * 7).await;
+        let edit = |object: &mut Value| {
+            let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
+            data.as_map_mut().unwrap().insert("word".into(), "second".into());
+        };
+        case.world
+            .edit(&config_map("source"), &"object".into(), edit)
+            .unwrap();
+        let begun = tokio::time::Instant::now();
+        onlooker
+            .world("the second word", &config_map("one"), is("second"))
+            .await;
+        assert!(begun.elapsed() <= Duration::from_millis(100));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_has_everything_read_anew_at_once() {
+    let case = Case::text(&policy(BUCKET), "");
+    kept(&case, async |onlooker| {
+        onlooker.converged().await;
+        tokio::time::sleep(MINUTE).await;
+        case.world.forget_requests();
+        let before = onlooker.cycles();
+        onlooker.trigger.send_modify(|count| *count += 1);
+        onlooker.until("a cycle", |told| told.cycles > before).await;
+        assert!(!requests(&case).is_empty());
+    })
+    .await;
+}
