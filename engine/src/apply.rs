@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream;
+use futures::{FutureExt, StreamExt};
 use holdfast_contract::{Action, Provider, ProviderError, ProviderName, Write};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -105,8 +105,9 @@ pub async fn apply(
 ) -> Vec<Outcome> {
     let runs = plan
         .ready()
-        .map(|(resource, step)| run(resource, step, providers, longest, stop, done));
-    let outcomes: Vec<Vec<Outcome>> = stream::iter(runs)
+        // In boxes: else nobody could tell that all of it may be moved to another thread.
+        .map(|(resource, step)| run(resource, step, providers, longest, stop, done).boxed());
+    let outcomes: Vec<Vec<Outcome>> = stream::iter(runs.collect::<Vec<_>>())
         .buffer_unordered(CONCURRENT_STEPS)
         .collect()
         .await;

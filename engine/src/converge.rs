@@ -25,7 +25,8 @@ mod watching;
 use fights::Fights;
 use retries::{ATTEMPTS, Retries};
 
-pub(crate) use retries::{jittered, pause};
+pub use retries::jittered;
+pub(crate) use retries::pause;
 
 /// How often one facet is written in one run. What still differs after so many writes is changed by somebody else.
 const WRITES: u32 = 8;

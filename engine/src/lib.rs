@@ -56,7 +56,7 @@ pub mod variables;
 pub use address::Address;
 pub use apply::Stop;
 pub use clock::Clock;
-pub use converge::{ApplyOptions, Progress};
+pub use converge::{ApplyOptions, Progress, jittered};
 pub use cycle::{Engine, EngineError};
 pub use keep::{KeepOptions, Kept};
 pub use lease::Timing;

@@ -1,7 +1,9 @@
 //! What a person can say on the command line.
 
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Plan(Plan),
     /// Bring the world to what the policies say.
     Apply(Apply),
+    /// Enforce policies for good: what drifts is put back.
+    Run(Run),
     /// Show all that is wrong with policies; never touches the network.
     Validate(Validate),
     /// Print the JSON schema of policies, for editors.
@@ -76,6 +80,13 @@ pub(crate) struct Where {
     )]
     pub(crate) sandbox: Option<Option<PathBuf>>,
 
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
+}
+
+/// Which cluster.
+#[derive(Args, Debug)]
+pub(crate) struct Cluster {
     /// The context of the kubeconfig.
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,
@@ -130,6 +141,112 @@ pub(crate) struct Apply {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// Policy files, or folders that hold them; read again when they change.
+    #[arg(value_name = "PATH", required_unless_present = "policies")]
+    pub(crate) paths: Vec<PathBuf>,
+
+    /// Give a parameter of these a value: NAME=VALUE, read by the parameter's type.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<String>,
+
+    /// Take parameters' values from a YAML file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) values: Vec<PathBuf>,
+
+    /// Enforce the Policy resources of the cluster, too, each as the account that it names.
+    #[arg(long)]
+    pub(crate) policies: bool,
+
+    /// Only the Policy resources of this namespace; may be said again.
+    #[arg(long, value_name = "NAMESPACE", requires = "policies")]
+    pub(crate) namespace: Vec<String>,
+
+    /// As whom Policy resources act that name no account; without it they aren't enforced.
+    #[arg(long, value_name = "NAMESPACE/NAME", requires = "policies")]
+    pub(crate) default_account: Option<Account>,
+
+    /// A Policy resource that may sign in to stores by what this process has of its own; may be said again.
+    #[arg(long, value_name = "NAMESPACE/NAME", requires = "policies")]
+    pub(crate) ambient_credentials: Vec<Account>,
+
+    /// Observe: report, and never write, whatever policies say.
+    #[arg(long, value_enum, default_value_t = Mode::Enforce)]
+    pub(crate) mode: Mode,
+
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
+
+    /// The name of this replica; by default the host's, and something random.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) identity: Option<String>,
+
+    /// How long a policy is this replica's without a renewal of its lease.
+    #[arg(long, value_name = "TIME", default_value = "137s", value_parser = duration)]
+    pub(crate) lease_duration: Duration,
+
+    /// Without a renewal for so long, nothing more is written.
+    #[arg(long, value_name = "TIME", default_value = "107s", value_parser = duration)]
+    pub(crate) renew_deadline: Duration,
+
+    /// How often leases are renewed, and those of others looked at.
+    #[arg(long, value_name = "TIME", default_value = "26s", value_parser = duration)]
+    pub(crate) retry_period: Duration,
+
+    /// How many policies have a cycle under way at once.
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
+    pub(crate) concurrency: usize,
+
+    /// Where /healthz, /readyz and /metrics are served; by default nowhere.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+
+    /// The form of the log. RUST_LOG says what is logged.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// `NAMESPACE/NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl FromStr for Account {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (namespace, name) = text
+            .split_once('/')
+            .filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty() && !name.contains('/'))
+            .ok_or_else(|| format!("`{text}` is not of the form NAMESPACE/NAME"))?;
+        Ok(Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub(crate) enum Mode {
+    /// As each policy says.
+    Enforce,
+    /// Report, and never write.
+    Observe,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// One JSON document a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Validate {
     /// Policy files, folders that hold them, or `-` for standard input.
     #[arg(required = true, value_name = "PATH")]
@@ -176,17 +293,24 @@ impl Arguments {
         }
     }
 
-    /// Starts the log on standard error: warnings, or what `RUST_LOG` says.
-    pub(crate) fn start_log() {
+    /// Starts the log on standard error: what `RUST_LOG` says; else warnings, and of the enforcer what it does.
+    pub(crate) fn start_log(&self) {
         use tracing_subscriber::EnvFilter;
+        let (level, format) = match &self.command {
+            Command::Run(run) => ("info", run.log_format),
+            _ => ("warn", LogFormat::Text),
+        };
         // What the Kubernetes client logs of a lost connection stands in our own error, once.
-        let filter =
-            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,kube_client=off"));
-        tracing_subscriber::fmt()
+        let filter = EnvFilter::try_from_default_env()
+            .unwrap_or_else(|_| EnvFilter::new(format!("{level},kube_client=off")));
+        let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_ansi(false)
-            .with_writer(std::io::stderr)
-            .init();
+            .with_writer(std::io::stderr);
+        match format {
+            LogFormat::Text => log.init(),
+            LogFormat::Json => log.json().flatten_event(true).init(),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let printer = Printer::new(arguments.colour());
-    Arguments::start_log();
+    arguments.start_log();
     // The only TLS there is here; without it the first connection would panic.
     if rustls::crypto::ring::default_provider()
         .install_default()

@@ -54,7 +54,7 @@ pub(crate) fn choose(
     let mut chosen = Vec::new();
     if !diagnostics.has_errors() {
         for (policy, folder) in valid {
-            match supplied(&policy, selection) {
+            match supplied(&policy, &selection.values, &selection.set) {
                 Ok(supplied) => chosen.push(Chosen {
                     policy,
                     supplied,
@@ -78,10 +78,14 @@ pub(crate) fn show(diagnostics: &Diagnostics, printer: Printer) {
 }
 
 /// The values that the command line gives: files in order, then flags.
-fn supplied(policy: &ValidPolicy, selection: &Selection) -> Result<Vec<Supplied>, Diagnostics> {
+pub(crate) fn supplied(
+    policy: &ValidPolicy,
+    values: &[PathBuf],
+    set: &[String],
+) -> Result<Vec<Supplied>, Diagnostics> {
     let mut supplied = Vec::new();
     let mut faults = Diagnostics::new();
-    for path in &selection.values {
+    for path in values {
         let name = path.display().to_string();
         match std::fs::read_to_string(path) {
             Ok(text) => match Supplied::document(&name, &text, false) {
@@ -98,7 +102,7 @@ fn supplied(policy: &ValidPolicy, selection: &Selection) -> Result<Vec<Supplied>
             }
         }
     }
-    for flag in &selection.set {
+    for flag in set {
         match Supplied::flag(policy, flag) {
             Ok(value) => supplied.push(value),
             Err(more) => faults.append(more),

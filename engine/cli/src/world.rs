@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use holdfast_contract::{ProviderFactory, Registry, StateStore};
+use holdfast_contract::{ProviderError, ProviderFactory, Registry, StateStore};
 use holdfast_engine::{Clock, Engine};
 use holdfast_kubernetes::{Connection, KubernetesFactory};
 use holdfast_memory::World;
 use holdfast_s3::S3Factory;
 
-use crate::arguments::Where;
+use crate::arguments::{Cluster, Where};
 
 /// All providers that this version has. A new one is a new folder and a line here.
 fn registry(kubernetes: &Arc<KubernetesFactory>) -> Registry {
@@ -27,20 +27,22 @@ pub(crate) fn offline() -> Registry {
 pub(crate) async fn engine(world: &Where, folder: Option<&Path>) -> Result<Engine, String> {
     match &world.sandbox {
         Some(state) => sandbox(state.as_deref(), folder),
-        None => real(world).await,
+        None => real(&world.cluster).await.map_err(|error| error.to_string()),
     }
 }
 
-async fn real(world: &Where) -> Result<Engine, String> {
-    let connection = Connection {
-        kubeconfig: world.kubeconfig.clone(),
-        context: world.context.clone(),
-    };
-    let kubernetes = Arc::new(KubernetesFactory::new(connection));
-    let state = kubernetes
-        .state(&world.state_namespace)
-        .await
-        .map_err(|error| error.to_string())?;
+/// Which cluster is meant.
+pub(crate) fn connection(cluster: &Cluster) -> Connection {
+    Connection {
+        kubeconfig: cluster.kubeconfig.clone(),
+        context: cluster.context.clone(),
+    }
+}
+
+/// The engine for a real cluster, as whoever runs this.
+pub(crate) async fn real(cluster: &Cluster) -> Result<Engine, ProviderError> {
+    let kubernetes = Arc::new(KubernetesFactory::new(connection(cluster)));
+    let state = kubernetes.state(&cluster.state_namespace).await?;
     Ok(Engine {
         registry: registry(&kubernetes),
         state,

@@ -1,1 +1,35 @@
 //! The in-cluster enforcer: keeps policies enforced for good, and tells what it does.
+//!
+//! # Who does what
+//!
+//! | module | does |
+//! |---|---|
+//! | [`enforcer`] | runs: takes policies from their sources, and has a task for each |
+//! | [`work`] | what a task is to do: a policy, as whom it acts, where it comes from |
+//! | [`files`] | policies in files, read again when they change |
+//! | `task` | one policy: takes its lease, keeps it, gives it back |
+//! | `shares` | shares the policies out among replicas |
+//! | `clerk` | tells of one policy: log, metrics, status, events |
+//! | `health` | whether all of it is alive and ready |
+//!
+//! The policy's lease is the only lock. Whoever holds it enforces the policy, and tells of it. There is no leader: replicas
+//! share the policies out by taking their leases, each as many as come to it.
+//!
+//! It reaches the outside by the [contract](holdfast_contract) alone: [`Worlds`] opens what policies act on,
+//! [`Desk`](holdfast_contract::Desk) is where Policy resources come in and what is told goes out,
+//! [`Roster`](holdfast_contract::Roster) says which replicas there are.
+
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
+mod clerk;
+pub mod enforcer;
+pub mod files;
+mod health;
+mod shares;
+mod task;
+pub mod work;
+
+pub use enforcer::{Enforcer, Settings, Worlds};
+pub use files::{FilePolicy, Files};
+pub use health::Health;
+pub use work::{Account, Actor};

@@ -92,12 +92,12 @@ impl Scope for Bindings {
 }
 
 /// A source of random bytes, for `randomString`.
-pub trait Random {
+pub trait Random: Sync {
     /// Fills the buffer. In production from the system's own source; in tests from a seed.
     fn fill(&self, buffer: &mut [u8]);
 }
 
-impl<F: Fn(&mut [u8])> Random for F {
+impl<F: Fn(&mut [u8]) + Sync> Random for F {
     fn fill(&self, buffer: &mut [u8]) {
         self(buffer);
     }

@@ -109,7 +109,8 @@ pub(crate) fn pause(in_a_row: u32, error: &ProviderError) -> Duration {
 }
 
 /// From three quarters of `duration` to all of it, by chance: many that failed together don't come back together.
-pub(crate) fn jittered(duration: Duration) -> Duration {
+#[must_use]
+pub fn jittered(duration: Duration) -> Duration {
     let chance = getrandom::u32().unwrap_or(u32::MAX) >> 16;
     let part = duration.checked_div(4).unwrap_or_default();
     let cut = part

@@ -3,6 +3,7 @@
 mod apply;
 mod explain;
 mod plan;
+mod run;
 mod schema;
 mod validate;
 
@@ -53,6 +54,7 @@ pub(crate) async fn run(arguments: Arguments, printer: Printer) -> Exit {
     match arguments.command {
         Command::Plan(arguments) => plan::run(arguments, printer).await,
         Command::Apply(arguments) => apply::run(arguments, printer).await,
+        Command::Run(arguments) => run::run(arguments, printer).await,
         Command::Validate(arguments) => validate::run(&arguments, printer),
         Command::Schema => schema::run(printer),
         Command::Explain(arguments) => explain::run(arguments.topic, printer),

@@ -1,0 +1,187 @@
+//! `holdfast run`: enforce policies for good.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use holdfast_contract::{Holder, PolicyId, ProviderError, Registry};
+use holdfast_enforcer::{Account, Actor, Enforcer, FilePolicy, Files, Health, Settings, Worlds};
+use holdfast_engine::{Engine, Stop, Timing};
+use holdfast_policy::Diagnostics;
+use tokio::sync::{Mutex, watch};
+
+use super::Exit;
+use crate::arguments::{self, Cluster, Mode, Run};
+use crate::interrupt;
+use crate::policies;
+use crate::printer::Printer;
+use crate::world;
+
+pub(crate) async fn run(arguments: Run, printer: Printer) -> Exit {
+    match start(arguments, printer).await {
+        Ok(()) => Exit::Done,
+        Err(exit) => exit,
+    }
+}
+
+async fn start(arguments: Run, printer: Printer) -> Result<(), Exit> {
+    let wrong = |message: String| {
+        printer.error(&message);
+        Exit::Failed
+    };
+    let timing = Timing::new(
+        arguments.lease_duration,
+        arguments.renew_deadline,
+        arguments.retry_period,
+    )
+    .map_err(wrong)?;
+    let registry = world::offline();
+    let paths = arguments.paths.clone();
+    let files = PolicyFiles {
+        paths,
+        values: arguments.values,
+        set: arguments.set,
+        registry: registry.clone(),
+    };
+    // A person who starts it should see at once what is wrong with a file; later it goes on with what was good.
+    let faults: Vec<String> = files
+        .read()
+        .into_iter()
+        .filter_map(|(_, read)| read.err())
+        .collect();
+    if !faults.is_empty() {
+        for fault in faults {
+            printer.aside(fault.trim_end());
+        }
+        return Err(Exit::Invalid);
+    }
+    let files: Option<Box<dyn Files>> = if arguments.paths.is_empty() {
+        None
+    } else {
+        Some(Box::new(files))
+    };
+    let settings = Settings {
+        holder: Holder(arguments.identity.unwrap_or_else(identity)),
+        timing,
+        mode: match arguments.mode {
+            Mode::Enforce => holdfast_policy::Mode::Enforce,
+            Mode::Observe => holdfast_policy::Mode::Observe,
+        },
+        concurrency: arguments.concurrency,
+        default_account: arguments.default_account.map(account),
+        ambient: arguments.ambient_credentials.into_iter().map(policy).collect(),
+    };
+    let worlds = RealWorlds {
+        cluster: arguments.cluster,
+        open: Mutex::default(),
+    };
+    let stop = Stop::default();
+    interrupt::listen(&stop, printer);
+    let enforcer = Enforcer {
+        worlds: Arc::new(worlds),
+        registry,
+        files,
+        desk: None,
+        roster: None,
+        settings,
+        health: Health::default(),
+    };
+    enforcer.run(hurry(), &stop).await;
+    Ok(())
+}
+
+/// Counts the hang-ups, by which a person asks for everything to be read anew.
+fn hurry() -> watch::Receiver<u64> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (counting, count) = watch::channel(0);
+    tokio::spawn(async move {
+        let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+            return std::future::pending().await;
+        };
+        while hangups.recv().await.is_some() {
+            counting.send_modify(|count: &mut u64| *count = count.wrapping_add(1));
+        }
+    });
+    count
+}
+
+fn account(account: arguments::Account) -> Account {
+    Account {
+        namespace: account.namespace,
+        name: account.name,
+    }
+}
+
+fn policy(account: arguments::Account) -> PolicyId {
+    PolicyId {
+        namespace: account.namespace,
+        name: account.name,
+    }
+}
+
+/// The host, which is the pod's name in a cluster, and what tells two lives of one pod apart.
+fn identity() -> String {
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let host = Some(host.trim())
+        .filter(|host| !host.is_empty())
+        .unwrap_or("holdfast");
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let id: String = id.chars().take(8).collect();
+    format!("{host}_{id}")
+}
+
+/// Policies in files, as the command line names them.
+struct PolicyFiles {
+    paths: Vec<PathBuf>,
+    values: Vec<PathBuf>,
+    set: Vec<String>,
+    registry: Registry,
+}
+
+impl Files for PolicyFiles {
+    fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
+    fn read(&self) -> Vec<(String, Result<FilePolicy, String>)> {
+        let shown = |faults: &Diagnostics| holdfast_policy::render(faults, 100, false);
+        let mut read = Vec::new();
+        for path in &self.paths {
+            let loaded = match holdfast_policy::load(path) {
+                Ok(loaded) => loaded,
+                Err(faults) => {
+                    read.push((path.display().to_string(), Err(shown(&faults))));
+                    continue;
+                }
+            };
+            for one in loaded {
+                let policy = holdfast_policy::validate(&one, &self.registry).and_then(|policy| {
+                    let supplied = policies::supplied(&policy, &self.values, &self.set)?;
+                    Ok(FilePolicy { policy, supplied })
+                });
+                read.push((one.name().to_string(), policy.map_err(|faults| shown(&faults))));
+            }
+        }
+        read
+    }
+}
+
+/// The real cluster, as each actor reaches it.
+struct RealWorlds {
+    cluster: Cluster,
+    open: Mutex<BTreeMap<Actor, Engine>>,
+}
+
+#[async_trait]
+impl Worlds for RealWorlds {
+    async fn open(&self, actor: &Actor) -> Result<Engine, ProviderError> {
+        let mut open = self.open.lock().await;
+        if let Some(engine) = open.get(actor) {
+            return Ok(engine.clone());
+        }
+        let engine = world::real(&self.cluster).await?;
+        open.insert(actor.clone(), engine.clone());
+        Ok(engine)
+    }
+}

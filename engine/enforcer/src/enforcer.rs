@@ -1,0 +1,339 @@
+//! Takes policies from their sources, and has a task for each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use holdfast_contract::{
+    Desk, Holder, PolicyEvent, PolicyId, PolicyResource, ProviderError, Registry, Roster,
+};
+use holdfast_engine::{Engine, Stop, Timing};
+use holdfast_policy::Mode;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use crate::clerk::Clerk;
+use crate::files::{FileChange, FileSource, Files};
+use crate::health::Health;
+use crate::shares::Shares;
+use crate::task::{Common, Task};
+use crate::work::{Account, Actor, Incarnation, Work};
+
+/// How often files are looked at for changes.
+const LOOK: Duration = Duration::from_secs(2);
+/// Within so long a process that is to end gives everything back.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+const FILES: &str = "the policy files";
+const RESOURCES: &str = "the Policy resources";
+
+/// Opens what policies act on.
+#[async_trait]
+pub trait Worlds: Send + Sync {
+    /// The providers as `actor` reaches them, and where the engine's own state is kept, which is never the actor's to
+    /// write. Asked again for the same actor it gives the same connections.
+    async fn open(&self, actor: &Actor) -> Result<Engine, ProviderError>;
+}
+
+/// How to enforce.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// This replica.
+    pub holder: Holder,
+    /// How leases are kept.
+    pub timing: Timing,
+    /// The weaker of this and a policy's own counts.
+    pub mode: Mode,
+    /// How many policies have a cycle under way at once.
+    pub concurrency: usize,
+    /// The account of Policy resources that name none; without it they can't be enforced.
+    pub default_account: Option<Account>,
+    /// The Policy resources that may sign in to stores by what the process has of its own.
+    pub ambient: BTreeSet<PolicyId>,
+}
+
+/// The enforcer.
+pub struct Enforcer {
+    /// Opens what policies act on.
+    pub worlds: Arc<dyn Worlds>,
+    /// The kinds that there are, to validate policies by.
+    pub registry: Registry,
+    /// Policies in files, if any.
+    pub files: Option<Box<dyn Files>>,
+    /// Where Policy resources come in and what is told goes out; none: they are left alone.
+    pub desk: Option<Arc<dyn Desk>>,
+    /// Which replicas there are; none: this is the only one.
+    pub roster: Option<Arc<dyn Roster>>,
+    /// How to enforce.
+    pub settings: Settings,
+    /// Is told whether all is well.
+    pub health: Health,
+}
+
+struct Attended {
+    work: watch::Sender<Arc<Work>>,
+    trigger: watch::Sender<u64>,
+    reconcile_at: Option<String>,
+    stop: Stop,
+}
+
+/// What goes on while it runs.
+struct Running {
+    registry: Registry,
+    settings: Settings,
+    common: Arc<Common>,
+    attended: BTreeMap<PolicyId, Attended>,
+    tasks: JoinSet<()>,
+}
+
+impl Enforcer {
+    /// Enforces until `stop` is stopped. `hurry`: each change has everything read anew, files included.
+    pub async fn run(self, mut hurry: watch::Receiver<u64>, stop: &Stop) {
+        let Self {
+            worlds,
+            registry,
+            files,
+            desk,
+            roster,
+            settings,
+            health,
+        } = self;
+        let shares = Arc::new(Shares::new(settings.holder.clone(), settings.timing));
+        let common = Arc::new(Common {
+            worlds,
+            desk: desk.clone(),
+            shares: Arc::clone(&shares),
+            health: health.clone(),
+            permits: Arc::new(Semaphore::new(settings.concurrency.max(1))),
+            mode: settings.mode,
+            stop: stop.clone(),
+        });
+        let mut running = Running {
+            registry,
+            settings,
+            common,
+            attended: BTreeMap::new(),
+            tasks: JoinSet::new(),
+        };
+        let mut files = files.map(FileSource::new);
+        if files.is_some() {
+            health.expect(FILES);
+        }
+        let mut resources: BoxStream<'static, PolicyEvent> = match &desk {
+            Some(desk) => {
+                health.expect(RESOURCES);
+                desk.policies()
+            }
+            None => stream::pending().boxed(),
+        };
+        let mode = running.settings.mode;
+        let following = async {
+            match &roster {
+                Some(roster) if mode == Mode::Enforce => {
+                    shares.follow(roster.as_ref(), stop).await;
+                }
+                _ => stop.stopped().await,
+            }
+        };
+        tokio::pin!(following);
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.stopped() => break,
+                () = &mut following => break,
+                event = resources.next() => match event {
+                    Some(event) => running.resource(event),
+                    None => resources = stream::pending().boxed(),
+                },
+                Ok(()) = hurry.changed() => running.hurry(),
+                _ = looks.tick(), if files.is_some() => {
+                    if let Some(change) = files.as_mut().and_then(FileSource::changed) {
+                        running.files(change);
+                        running.common.health.read(FILES);
+                    }
+                }
+                Some(ended) = running.tasks.join_next(), if !running.tasks.is_empty() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a task has ended before its time");
+                    }
+                }
+            }
+        }
+        running.end().await;
+        if let Some(roster) = &roster
+            && timeout(FAREWELL, roster.withdraw(&shares.holder)).await.is_err()
+        {
+            tracing::debug!("this replica could not say that it leaves");
+        }
+    }
+}
+
+impl Running {
+    fn resource(&mut self, event: PolicyEvent) {
+        match event {
+            PolicyEvent::All(resources) => {
+                let present: BTreeSet<PolicyId> =
+                    resources.iter().map(|resource| resource.id.clone()).collect();
+                let gone: Vec<PolicyId> = self
+                    .attended
+                    .iter()
+                    .filter(|(id, attended)| {
+                        attended.work.borrow().resource.is_some() && !present.contains(id)
+                    })
+                    .map(|(id, _)| id.clone())
+                    .collect();
+                for id in gone {
+                    self.gone(&id);
+                }
+                for resource in resources {
+                    self.changed(&resource);
+                }
+                self.common.health.read(RESOURCES);
+            }
+            PolicyEvent::Changed(resource) => self.changed(&resource),
+            PolicyEvent::Gone(id) => self.gone(&id),
+            PolicyEvent::Failed(error) => tracing::warn!(%error, "Policy resources can't be watched for now"),
+        }
+    }
+
+    fn changed(&mut self, resource: &PolicyResource) {
+        let id = &resource.id;
+        if let Some(attended) = self.attended.get_mut(id) {
+            if attended.reconcile_at != resource.reconcile_at {
+                attended.reconcile_at.clone_from(&resource.reconcile_at);
+                attended
+                    .trigger
+                    .send_modify(|count| *count = count.wrapping_add(1));
+            }
+            let known = attended.work.borrow().resource.clone();
+            match known {
+                None => {
+                    tracing::warn!(policy = %id, "a file is this policy: the Policy resource of the same name is left alone");
+                    return;
+                }
+                Some(known) if known.is_same(&Incarnation::of(resource)) => return,
+                Some(_) => {}
+            }
+        }
+        let work = self.work_of(resource);
+        self.attend(work, resource.reconcile_at.clone());
+    }
+
+    /// What a Policy resource means.
+    fn work_of(&self, resource: &PolicyResource) -> Work {
+        let id = resource.id.clone();
+        let name = format!("Policy {id}");
+        let policy = holdfast_policy::validate(
+            &holdfast_policy::load_text(&name, &resource.document.to_string()),
+            &self.registry,
+        );
+        let policy = policy
+            .map(Arc::new)
+            .map_err(|faults| holdfast_policy::render(&faults, 100, false));
+        let own = policy
+            .as_ref()
+            .ok()
+            .and_then(|policy| policy.service_account_name.clone());
+        let account = match own {
+            Some(name) => Ok(Account {
+                namespace: id.namespace.clone(),
+                name,
+            }),
+            None => self.settings.default_account.clone().ok_or_else(|| {
+                "it names no spec.serviceAccountName to act as, and this enforcer has no account for such policies".to_owned()
+            }),
+        };
+        let actor = account.map(|account| Actor {
+            account: Some(account),
+            ambient: self.settings.ambient.contains(&id),
+        });
+        Work {
+            policy,
+            overrides: Vec::new(),
+            actor,
+            resource: Some(Incarnation::of(resource)),
+            version: format!("{} {}", resource.uid, resource.generation),
+            id,
+        }
+    }
+
+    fn files(&mut self, change: FileChange) {
+        for fault in change.faults {
+            tracing::error!(fault, "a policy file can't be used");
+        }
+        let present: BTreeSet<PolicyId> = change.works.iter().map(|work| work.id.clone()).collect();
+        let gone: Vec<PolicyId> = self
+            .attended
+            .iter()
+            .filter(|(id, attended)| attended.work.borrow().resource.is_none() && !present.contains(id))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in gone {
+            self.gone(&id);
+        }
+        for work in change.works {
+            self.attend(work, None);
+        }
+    }
+
+    /// Gives `work` to its task, a new one where there is none.
+    fn attend(&mut self, work: Work, reconcile_at: Option<String>) {
+        let id = work.id.clone();
+        if let Some(attended) = self.attended.get(&id) {
+            attended.work.send_replace(Arc::new(work));
+            return;
+        }
+        tracing::info!(policy = %id, "attended to from now on");
+        let stop = self.common.stop.child();
+        let (work, works) = watch::channel(Arc::new(work));
+        let (trigger, triggers) = watch::channel(0);
+        self.common.health.moves(&id);
+        let task = Task {
+            common: Arc::clone(&self.common),
+            clerk: Clerk::new(id.clone()),
+            id: id.clone(),
+            work: works,
+            trigger: triggers,
+            stop: stop.clone(),
+        };
+        self.tasks.spawn(task.run());
+        let attended = Attended {
+            work,
+            trigger,
+            reconcile_at,
+            stop,
+        };
+        self.attended.insert(id, attended);
+    }
+
+    fn gone(&mut self, id: &PolicyId) {
+        if let Some(attended) = self.attended.remove(id) {
+            tracing::info!(policy = %id, "no longer attended to: it is gone");
+            attended.stop.stop();
+        }
+    }
+
+    fn hurry(&mut self) {
+        tracing::info!("everything is read anew: somebody asked for it");
+        for attended in self.attended.values() {
+            attended
+                .trigger
+                .send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    /// Stops all tasks, and waits until they have given their leases back.
+    async fn end(&mut self) {
+        let until = Instant::now().checked_add(FAREWELL).unwrap_or_else(Instant::now);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout_at(until, all).await.is_err() {
+            tracing::warn!("not everything was given back in time: leases end by themselves");
+            self.tasks.abort_all();
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! One policy: its lease is taken, it is kept, and given back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast_contract::{Desk, PolicyId};
+use holdfast_engine::lease::Lease;
+use holdfast_engine::{Engine, KeepOptions, Kept, Stop};
+use holdfast_policy::{Mode, ValidPolicy};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, timeout};
+
+use crate::clerk::{Clerk, Fault};
+use crate::enforcer::Worlds;
+use crate::health::Health;
+use crate::shares::Shares;
+use crate::work::{Work, removes, retired};
+
+/// How long the calls in flight are waited for when the process is to end. A lease that is given back while one may still
+/// take effect would let somebody else begin: else it is left to end by itself.
+const LAST_CALLS: Duration = Duration::from_secs(4);
+/// How soon what could not be done for a Policy resource itself is tried again.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// What all tasks share.
+pub(crate) struct Common {
+    pub(crate) worlds: Arc<dyn Worlds>,
+    pub(crate) desk: Option<Arc<dyn Desk>>,
+    pub(crate) shares: Arc<Shares>,
+    pub(crate) health: Health,
+    pub(crate) permits: Arc<Semaphore>,
+    /// The weaker of this and a policy's own counts.
+    pub(crate) mode: Mode,
+    pub(crate) stop: Stop,
+}
+
+/// One policy.
+pub(crate) struct Task {
+    pub(crate) common: Arc<Common>,
+    pub(crate) id: PolicyId,
+    pub(crate) work: watch::Receiver<Arc<Work>>,
+    pub(crate) trigger: watch::Receiver<u64>,
+    /// Stopped when the policy is gone, or the process is to end.
+    pub(crate) stop: Stop,
+    pub(crate) clerk: Clerk,
+}
+
+/// Why a policy is kept no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It has changed.
+    Changed,
+    /// Its lease was lost.
+    Lost,
+    /// This replica holds more than its share.
+    TooMany,
+    /// All that was to go with it is gone.
+    Removed,
+    /// The policy is gone, or the process is to end.
+    Stopped,
+}
+
+/// A policy that can be kept.
+struct Ready {
+    work: Arc<Work>,
+    policy: ValidPolicy,
+    engine: Engine,
+}
+
+impl Task {
+    /// Attends to the policy until it is gone or the process ends.
+    pub(crate) async fn run(mut self) {
+        let mut last_good: Option<Arc<Work>> = None;
+        while !self.stop.is_stopped() {
+            let Some(ready) = self.ready(&mut last_good).await else {
+                continue;
+            };
+            self.hold(ready, &mut last_good).await;
+        }
+        self.common.shares.leave(&self.id);
+        self.common.health.forget(&self.id);
+    }
+
+    /// What is to be kept now: the policy as it is, or as it was good last. None where nothing can be, after that was told
+    /// and something has changed.
+    async fn ready(&mut self, last_good: &mut Option<Arc<Work>>) -> Option<Ready> {
+        let work = Arc::clone(&self.work.borrow_and_update());
+        let fault = match (&work.policy, &work.actor) {
+            (Ok(_), Ok(_)) => None,
+            (Err(fault), _) => Some(Fault::Invalid(fault.clone())),
+            (_, Err(fault)) => Some(Fault::NoAccount(fault.clone())),
+        };
+        if let Some(fault) = fault {
+            let goes_on = last_good.is_some() && !matches!(fault, Fault::NoAccount(_));
+            self.clerk.fault(&work, fault, goes_on);
+            self.common.health.observed(&self.id);
+            if !goes_on {
+                *last_good = None;
+                self.common.shares.leave(&self.id);
+                self.idle().await;
+                return None;
+            }
+        } else {
+            *last_good = Some(Arc::clone(&work));
+        }
+        // What is wrong with it now leaves it as it was; whether it is to go is said by what it is now.
+        let good = last_good.as_ref()?;
+        let (Ok(policy), Ok(actor)) = (&good.policy, &good.actor) else {
+            return None;
+        };
+        let mut policy = if work.is_deleting() {
+            retired(policy)
+        } else {
+            ValidPolicy::clone(policy)
+        };
+        policy.mode = policy.mode.weaker(self.common.mode);
+        match self.common.worlds.open(actor).await {
+            Ok(engine) => Some(Ready { work, policy, engine }),
+            Err(error) => {
+                self.clerk.fault(&work, Fault::NoWorld(error.to_string()), false);
+                self.pause(AGAIN).await;
+                None
+            }
+        }
+    }
+
+    /// Takes the lease, and keeps the policy and what becomes of it until the lease is given back or lost.
+    async fn hold(&mut self, ready: Ready, last_good: &mut Option<Arc<Work>>) {
+        // A process that never writes keeps nobody from writing.
+        if self.common.mode == Mode::Observe {
+            let stop = self.stop.child();
+            self.keep(&ready, &stop).await;
+            return;
+        }
+        let common = Arc::clone(&self.common);
+        let lease_stop = self.stop.child();
+        common.shares.want(&self.id);
+        let store = &ready.engine.state;
+        let lease = tokio::select! {
+            lease = common.shares.take(store, &self.id, &common.health, &lease_stop) => lease,
+            _ = self.work.changed() => return self.work.mark_changed(),
+            () = self.stop.stopped() => return,
+        };
+        self.clerk.held(true);
+        let mut ready = ready;
+        let end = loop {
+            let stop = lease_stop.child();
+            match self.keep(&ready, &stop).await {
+                End::Changed => match self.ready(last_good).await {
+                    Some(next) => ready = next,
+                    None => break End::Changed,
+                },
+                end => break end,
+            }
+        };
+        self.clerk.held(false);
+        self.give_back(lease, end).await;
+        if end == End::Removed {
+            self.let_go(&ready.work).await;
+        }
+    }
+
+    async fn give_back(&self, lease: Lease, end: End) {
+        if end != End::Lost {
+            lease.release().await;
+        }
+        self.common.shares.gave_back(&self.id);
+        if end == End::TooMany {
+            tracing::info!(policy = %self.id, "given back: it comes to another replica");
+        }
+    }
+
+    /// Keeps the policy until something ends that; calls in flight have ended then.
+    async fn keep(&mut self, ready: &Ready, stop: &Stop) -> End {
+        if !self.bind(ready).await {
+            self.pause(AGAIN).await;
+            return End::Changed;
+        }
+        let removed = Stop::default();
+        let is_leaving = ready.work.is_deleting();
+        let clerk = &self.clerk;
+        let health = &self.common.health;
+        let teller = |kept: Kept<'_>| {
+            health.moves(&self.id);
+            if let Kept::Cycle { report, .. } = &kept {
+                health.observed(&self.id);
+                if is_leaving && report.unmet.is_empty() && report.resources.is_empty() {
+                    removed.stop();
+                }
+            }
+            clerk.kept(&ready.work, &kept);
+        };
+        let options = KeepOptions {
+            timing: self.common.shares.timing,
+            stop: stop.clone(),
+            overrides: ready.work.overrides.clone(),
+            trigger: self.trigger.clone(),
+            permits: Arc::clone(&self.common.permits),
+        };
+        let mut work = self.work.clone();
+        let keeping = ready.engine.keep(&ready.policy, &options, &teller);
+        tokio::pin!(keeping);
+        let end = tokio::select! {
+            () = &mut keeping => return if self.stop.is_stopped() { End::Stopped } else { End::Lost },
+            _ = work.changed() => End::Changed,
+            () = self.stop.stopped() => End::Stopped,
+            () = removed.stopped() => End::Removed,
+            () = self.common.shares.too_many(&self.id), if self.common.mode == Mode::Enforce => End::TooMany,
+        };
+        stop.stop();
+        if timeout(LAST_CALLS, &mut keeping).await.is_err() && self.stop.is_stopped() {
+            tracing::warn!(policy = %self.id, "a call in flight is given up: the lease ends by itself");
+            return End::Lost;
+        }
+        keeping.await;
+        end
+    }
+
+    /// Sees to it that a Policy resource can't go before what is to go with it, and can where nothing is; whether that was
+    /// done.
+    async fn bind(&self, ready: &Ready) -> bool {
+        let (Some(desk), Some(resource)) = (&self.common.desk, &ready.work.resource) else {
+            return true;
+        };
+        let needed = removes(&ready.policy);
+        if resource.deleting || resource.finalizer == needed || self.common.mode == Mode::Observe {
+            return true;
+        }
+        let done = desk.set_finalizer(&self.id, &resource.uid, needed).await;
+        if let Err(error) = &done {
+            self.clerk
+                .fault(&ready.work, Fault::NoFinalizer(error.to_string()), false);
+        }
+        done.is_ok()
+    }
+
+    /// Lets a Policy resource go, as all that was to go with it is gone.
+    async fn let_go(&mut self, work: &Work) {
+        if let (Some(desk), Some(resource)) = (&self.common.desk, &work.resource) {
+            if let Err(error) = desk.set_finalizer(&self.id, &resource.uid, false).await {
+                self.clerk
+                    .fault(work, Fault::NoFinalizer(error.to_string()), false);
+                return self.pause(AGAIN).await;
+            }
+            tracing::info!(policy = %self.id, "removed: nothing that was to go with it is left");
+        }
+        self.idle().await;
+    }
+
+    /// Waits until the policy has changed, or is gone.
+    async fn idle(&mut self) {
+        self.common.health.rests(&self.id);
+        tokio::select! {
+            _ = self.work.changed() => self.work.mark_changed(),
+            () = self.stop.stopped() => {}
+        }
+    }
+
+    async fn pause(&mut self, pause: Duration) {
+        self.common.health.moves(&self.id);
+        let until = Instant::now().checked_add(pause).unwrap_or_else(Instant::now);
+        tokio::select! {
+            _ = self.work.changed() => self.work.mark_changed(),
+            () = self.stop.sleep_until(until) => {}
+        }
+    }
+}

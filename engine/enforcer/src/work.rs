@@ -1,0 +1,114 @@
+//! What a task is to do.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use holdfast_contract::{PolicyId, PolicyResource};
+use holdfast_policy::{OnRemove, Supplied, ValidPolicy};
+
+/// A service account of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Account {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// As whom a policy acts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Actor {
+    /// The account by which everything in the cluster is read and written; none: as this process itself.
+    pub account: Option<Account>,
+    /// Whether it may sign in to stores by what this process has of its own: its environment, its files.
+    pub ambient: bool,
+}
+
+impl Actor {
+    /// This process itself.
+    pub const ITSELF: Self = Self {
+        account: None,
+        ambient: true,
+    };
+}
+
+/// A policy that is to be enforced.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// Which.
+    pub id: PolicyId,
+    /// The policy; else what is wrong with it, in a sentence.
+    pub policy: Result<Arc<ValidPolicy>, String>,
+    /// Parameters' values that win over its own.
+    pub overrides: Vec<Supplied>,
+    /// As whom it acts; else why nobody can.
+    pub actor: Result<Actor, String>,
+    /// The Policy resource that it is; none: a file.
+    pub resource: Option<Incarnation>,
+    /// What tells two works of one policy apart.
+    pub version: String,
+}
+
+/// Which Policy resource it is, and in which state of its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incarnation {
+    /// Its uid.
+    pub uid: String,
+    /// How often its spec has changed.
+    pub generation: i64,
+    /// Whether it is to be deleted.
+    pub deleting: bool,
+    /// Whether it is kept until what is to go with it is gone.
+    pub finalizer: bool,
+}
+
+impl Incarnation {
+    /// That of `resource`.
+    #[must_use]
+    pub fn of(resource: &PolicyResource) -> Self {
+        Self {
+            uid: resource.uid.clone(),
+            generation: resource.generation,
+            deleting: resource.deleting,
+            finalizer: resource.finalizer,
+        }
+    }
+
+    /// Whether there is the same to do for both.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.uid, self.generation, self.deleting) == (&other.uid, other.generation, other.deleting)
+    }
+}
+
+impl Work {
+    /// Whether the policy is on its way out.
+    #[must_use]
+    pub fn is_deleting(&self) -> bool {
+        self.resource.as_ref().is_some_and(|resource| resource.deleting)
+    }
+}
+
+/// Whether something has to be done before the policy may go: some rule says that what it made goes with it.
+#[must_use]
+pub fn removes(policy: &ValidPolicy) -> bool {
+    let mut variants = policy.rules.values().flat_map(|rule| &rule.variants);
+    variants.any(|variant| variant.on_remove == OnRemove::Delete)
+}
+
+/// The policy without its rules: what they made leaves it, and goes where they said so.
+#[must_use]
+pub fn retired(policy: &ValidPolicy) -> ValidPolicy {
+    ValidPolicy {
+        rules: BTreeMap::new(),
+        require: Vec::new(),
+        ..policy.clone()
+    }
+}
