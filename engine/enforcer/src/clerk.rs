@@ -52,9 +52,9 @@ impl Clerk {
         let policy = &self.id;
         let message = fault.message();
         if goes_on {
-            tracing::error!(%policy, message, "not enforced as it is now, but as it was before");
+            tracing::error!(%policy, fault = message, "not enforced as it is now, but as it was before");
         } else {
-            tracing::error!(%policy, message, "not enforced");
+            tracing::error!(%policy, fault = message, "not enforced");
         }
     }
 
@@ -70,11 +70,11 @@ impl Clerk {
             Kept::Writing(_) | Kept::Quiet => {}
             Kept::Progress(progress) => self.progress(progress),
             Kept::Cycle { report, took } => {
-                self.transitions(report, took.as_millis());
+                self.transitions(report, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
             }
             Kept::Invalid(faults) => {
                 let message = holdfast_policy::render(faults, 100, false);
-                tracing::error!(%policy, message, "its parameters aren't right");
+                tracing::error!(%policy, fault = message, "its parameters aren't right");
             }
             Kept::Failed { error, pause } => {
                 tracing::error!(%policy, %error, seconds = pause.as_secs(), "can't be told how it stands; tried again");
@@ -101,11 +101,11 @@ impl Clerk {
         }
     }
 
-    fn transitions(&self, report: &Report, milliseconds: u128) {
+    fn transitions(&self, report: &Report, milliseconds: u64) {
         let policy = &self.id;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         for unmet in &report.unmet {
-            tracing::warn!(%policy, message = unmet.message, "a requirement doesn't hold");
+            tracing::warn!(%policy, requirement = unmet.message, "a requirement doesn't hold");
         }
         let now: BTreeMap<String, (Phase, String)> = report
             .resources

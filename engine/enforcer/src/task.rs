@@ -208,12 +208,17 @@ impl Task {
             () = self.common.shares.too_many(&self.id), if self.common.mode == Mode::Enforce => End::TooMany,
         };
         stop.stop();
-        if timeout(LAST_CALLS, &mut keeping).await.is_err() && self.stop.is_stopped() {
-            tracing::warn!(policy = %self.id, "a call in flight is given up: the lease ends by itself");
-            return End::Lost;
+        match timeout(LAST_CALLS, &mut keeping).await {
+            Ok(()) => end,
+            Err(_) if self.stop.is_stopped() => {
+                tracing::warn!(policy = %self.id, "a call in flight is given up: the lease ends by itself");
+                End::Lost
+            }
+            Err(_) => {
+                keeping.await;
+                end
+            }
         }
-        keeping.await;
-        end
     }
 
     /// Sees to it that a Policy resource can't go before what is to go with it, and can where nothing is; whether that was
