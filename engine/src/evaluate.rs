@@ -56,10 +56,7 @@ impl NoAnswer {
             ),
             Self::Missing { path, .. } => format!("waits for {path}, which isn't there"),
             Self::Unreadable { message, .. } => message.clone(),
-            Self::Fault { message, place } => {
-                let file = place.file.rsplit('/').next().unwrap_or(&place.file);
-                format!("{message} ({file}:{}:{})", place.line, place.column)
-            }
+            Self::Fault { message, place } => format!("{message} ({})", place.short()),
         }
     }
 }

@@ -168,10 +168,10 @@ impl Held {
     /// Why the step waits, in one sentence that doesn't change while the clock goes on.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let file = self.place.file.rsplit('/').next().unwrap_or(&self.place.file);
         format!(
-            "{} (hold, {file}:{}); goes ahead when it ends",
-            self.why, self.place.line
+            "{} (hold, {}); goes ahead when it ends",
+            self.why,
+            self.place.short()
         )
     }
 }

@@ -72,7 +72,7 @@ async fn read(
 ) -> Result<Vec<Supplied>, Diagnostics> {
     let fault = |message: String| {
         let mut faults = Diagnostics::new();
-        for source in policy.sources.values() {
+        for source in policy.sources.iter() {
             faults.add_source(source);
         }
         faults.push(Diagnostic::error(

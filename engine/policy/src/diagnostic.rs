@@ -1,12 +1,16 @@
 //! What is wrong with a policy, and where.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::code::Code;
 use crate::place::{Place, Source, Sources};
+
+/// The longest [summary](Diagnostics::summary), in characters: it goes into a condition of a status, where people read
+/// it in a column of a table.
+pub const LONGEST_SUMMARY: usize = 1_000;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -108,12 +112,12 @@ impl Diagnostics {
     /// Adds all of `other`.
     pub fn append(&mut self, other: Self) {
         self.items.extend(other.items);
-        self.sources.extend(other.sources);
+        self.sources.append(other.sources);
     }
 
     /// Makes the text known, so that places in it can be shown with their lines.
     pub fn add_source(&mut self, source: &Arc<Source>) {
-        self.sources.insert(Arc::clone(source.name()), Arc::clone(source));
+        self.sources.add(source);
     }
 
     /// All of them. After [`Diagnostics::sort`] by place.
@@ -140,6 +144,35 @@ impl Diagnostics {
         self.items.is_empty()
     }
 
+    /// The first error, for where there is room for a line of text: `spec.rules.bucket: unknown field `x` (…), and 2
+    /// more`. At most [`LONGEST_SUMMARY`] characters.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut errors = self.items.iter().filter(|item| item.severity == Severity::Error);
+        let Some(first) = errors.next() else {
+            return String::new();
+        };
+        let more = match errors.count() {
+            0 => String::new(),
+            count => format!(", and {count} more"),
+        };
+        let mut text = format!("{}: {}", first.place.short(), first.message);
+        if !first.hint.is_empty() {
+            let _ = write!(text, " ({})", first.hint);
+        }
+        // What a policy says stands in messages, and may hold anything.
+        let line: String = text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        let room = LONGEST_SUMMARY.saturating_sub(more.chars().count());
+        if line.chars().count() <= room {
+            return line + &more;
+        }
+        let cut: String = line.chars().take(room.saturating_sub(1)).collect();
+        format!("{cut}…{more}")
+    }
+
     /// Takes the lines away, so that only the files are named: for values that may not be shown.
     pub(crate) fn hide_lines(&mut self) {
         for item in &mut self.items {
@@ -161,7 +194,7 @@ impl From<Diagnostic> for Diagnostics {
     fn from(diagnostic: Diagnostic) -> Self {
         Self {
             items: vec![diagnostic],
-            sources: Sources::new(),
+            sources: Sources::default(),
         }
     }
 }

@@ -10,6 +10,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 mod anchor;
+mod bundle;
 mod check;
 mod code;
 mod convert;
@@ -29,14 +30,15 @@ mod yaml;
 
 use holdfast_contract::Registry;
 
+pub use bundle::bundle;
 pub use check::shape::check_evaluated;
 pub use code::Code;
 pub use convert::{NoDocument, from_expression, to_expression};
-pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use diagnostic::{Diagnostic, Diagnostics, LONGEST_SUMMARY, Severity};
 pub use evaluate::{Evaluated, EvaluationError, Origins, Truth, each_items, lay_under};
 pub use json_path::{PathQuery, Select, SeveralFound};
 pub use json_schema::json_schema;
-pub use load::{Loaded, load, load_text};
+pub use load::{Loaded, load, load_document, load_text};
 pub use model::*;
 pub use parameters::{Parameters, Supplied, resolve_parameters};
 pub use place::{Place, Source, Sources};

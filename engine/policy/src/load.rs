@@ -23,14 +23,31 @@ pub struct Loaded {
     pub(crate) faults: Vec<Diagnostic>,
 }
 
-/// The documents of files, by the pattern that names them.
+/// What rules name under `manifests` and `templates`, by the pattern that names it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Files(BTreeMap<String, Vec<Arc<Node>>>);
+pub(crate) struct Files(BTreeMap<String, Named>);
+
+/// What one pattern means.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Named {
+    /// The files, each with its path as seen from the policy, in order of path.
+    pub(crate) texts: Vec<(String, Arc<Source>)>,
+    /// Their documents.
+    documents: Vec<Arc<Node>>,
+}
 
 impl Files {
     /// The documents of the files that `pattern` means, in order of path.
     pub(crate) fn documents(&self, pattern: &str) -> &[Arc<Node>] {
-        self.0.get(pattern).map(Vec::as_slice).unwrap_or_default()
+        self.0
+            .get(pattern)
+            .map(|named| named.documents.as_slice())
+            .unwrap_or_default()
+    }
+
+    /// All patterns with what they mean.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Named)> {
+        self.0.iter().map(|(pattern, named)| (pattern.as_str(), named))
     }
 }
 
@@ -101,6 +118,17 @@ pub fn load_text(name: &str, text: &str) -> Loaded {
     read(&Source::new(name, text), None)
 }
 
+/// Takes `document` for that of a Policy resource, called `name` in messages: `NAMESPACE/NAME`. Files that it names can
+/// only be its own `files:`. Places are paths, such as `spec.rules.bucket`, as nobody sees lines of it.
+///
+/// `metadata` may hold what a server adds, of which only the name and namespace are looked at.
+#[must_use]
+pub fn load_document(name: &str, document: &serde_json::Value) -> Loaded {
+    let name: Arc<str> = name.into();
+    let parsed = yaml::from_json(&name, document);
+    whole(name, Sources::default(), parsed, None)
+}
+
 fn load_file(path: &Path, folder: Option<&Path>) -> Result<Loaded, Diagnostics> {
     let text = read_text(path).map_err(|error| unreadable(path, &error))?;
     let folder = match folder {
@@ -158,12 +186,17 @@ fn is_policy(document: &Node) -> bool {
 }
 
 fn read(source: &Arc<Source>, folder: Option<&Path>) -> Loaded {
+    let mut sources = Sources::default();
+    sources.add(source);
+    whole(Arc::clone(source.name()), sources, yaml::parse(source), folder)
+}
+
+/// The one document that was parsed, with the files that it names.
+fn whole(name: Arc<str>, sources: Sources, parsed: Parsed, folder: Option<&Path>) -> Loaded {
     let Parsed {
         documents,
         mut faults,
-    } = yaml::parse(source);
-    let mut sources = Sources::new();
-    sources.insert(Arc::clone(source.name()), Arc::clone(source));
+    } = parsed;
     let mut documents = documents
         .into_iter()
         .filter(|document| !matches!(document.data, Data::Null));
@@ -179,12 +212,12 @@ fn read(source: &Arc<Source>, folder: Option<&Path>) -> Loaded {
     if document.is_none() && faults.is_empty() {
         faults.push(Diagnostic::error(
             Code::NotAPolicy,
-            Place::of_file(source.name()),
+            Place::of_file(&name),
             "the file is empty",
         ));
     }
     let mut loaded = Loaded {
-        name: Arc::clone(source.name()),
+        name,
         document,
         files: Files::default(),
         sources,
@@ -219,7 +252,7 @@ fn read_files(loaded: &mut Loaded, folder: Option<&Path>) {
         folder,
         carried,
         files: BTreeMap::new(),
-        sources: Sources::new(),
+        sources: Sources::default(),
         faults: Vec::new(),
         bytes: 0,
     };
@@ -235,7 +268,7 @@ fn read_files(loaded: &mut Loaded, folder: Option<&Path>) {
         ..
     } = reader;
     loaded.files = Files(files);
-    loaded.sources.extend(sources);
+    loaded.sources.append(sources);
     loaded.faults.extend(faults);
 }
 
@@ -245,7 +278,7 @@ const MAX_TOTAL_BYTES: usize = 4 * MAX_BYTES;
 struct FileReader<'l> {
     folder: Option<&'l Path>,
     carried: BTreeMap<&'l str, &'l Node>,
-    files: BTreeMap<String, Vec<Arc<Node>>>,
+    files: BTreeMap<String, Named>,
     sources: Sources,
     faults: Vec<Diagnostic>,
     bytes: usize,
@@ -275,9 +308,9 @@ impl FileReader<'_> {
             );
             return;
         }
-        let sources = self.matching(pattern, place);
+        let texts = self.matching(pattern, place);
         let mut documents = Vec::new();
-        for source in sources {
+        for (_, source) in &texts {
             self.bytes = self.bytes.saturating_add(source.text().len());
             if self.bytes > MAX_TOTAL_BYTES {
                 let message = format!(
@@ -287,28 +320,25 @@ impl FileReader<'_> {
                 self.fault(Code::TooLarge, place, message, "");
                 return;
             }
-            let parsed = yaml::parse(&source);
+            let parsed = yaml::parse(source);
             self.faults.extend(parsed.faults);
-            self.sources
-                .insert(Arc::clone(source.name()), Arc::clone(&source));
+            self.sources.add(source);
             for document in parsed.documents {
                 flatten(document, &mut documents);
             }
         }
-        self.files.insert(pattern.to_owned(), documents);
+        self.files.insert(pattern.to_owned(), Named { texts, documents });
     }
 
     /// The files that `pattern` means: those that the policy carries, else those of its folder.
-    fn matching(&mut self, pattern: &str, place: &Place) -> Vec<Arc<Source>> {
-        let carried: Vec<Arc<Source>> = self
+    fn matching(&mut self, pattern: &str, place: &Place) -> Vec<(String, Arc<Source>)> {
+        let carried: Vec<_> = self
             .carried
             .iter()
             .filter(|(name, _)| glob::matches(pattern, name))
             .filter_map(|(name, node)| {
-                Some(Source::new(
-                    &format!("{}[files/{name}]", place.file),
-                    node.text()?,
-                ))
+                let source = Source::carried(&place.file, name, node.text()?);
+                Some(((*name).to_owned(), source))
             })
             .collect();
         if !carried.is_empty() {
@@ -347,7 +377,10 @@ impl FileReader<'_> {
         }
         found
             .iter()
-            .filter_map(|path| self.file(folder, path, place))
+            .filter_map(|path| {
+                let name = path.strip_prefix(folder).unwrap_or(path).display().to_string();
+                Some((name, self.file(folder, path, place)?))
+            })
             .collect()
     }
 

@@ -44,7 +44,7 @@ fn summary(diagnostics: &Diagnostics) -> String {
     if warnings > 0 {
         parts.push(counted(warnings, "warning"));
     }
-    let files: BTreeSet<&str> = items.iter().map(|item| item.place.file.as_ref()).collect();
+    let files: BTreeSet<_> = items.iter().map(|item| item.place.origin()).collect();
     format!("{} in {}", parts.join(" and "), counted(files.len(), "file"))
 }
 
@@ -54,7 +54,7 @@ fn group<'d>(item: &'d Diagnostic, diagnostics: &'d Diagnostics, width: usize) -
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(item.message.as_str()).id(item.code.id());
-    let source = diagnostics.sources().get(&item.place.file);
+    let source = diagnostics.sources().of(&item.place);
     let Some((source, span)) = source.and_then(|source| Some((source, marked(source, &item.place)?))) else {
         let mut group = Group::with_title(title).element(origin(&item.place));
         if !item.hint.is_empty() {
@@ -70,7 +70,7 @@ fn group<'d>(item: &'d Diagnostic, diagnostics: &'d Diagnostics, width: usize) -
     )];
     let mut elsewhere = Vec::new();
     for (place, label) in &item.secondary {
-        match marked(source, place).filter(|_| place.file == item.place.file) {
+        match marked(source, place).filter(|_| place.origin() == item.place.origin()) {
             Some(span) => marks.push((AnnotationKind::Context, span, Some(label.as_str()))),
             None => elsewhere.push((place, label)),
         }
@@ -80,7 +80,7 @@ fn group<'d>(item: &'d Diagnostic, diagnostics: &'d Diagnostics, width: usize) -
         group = group.element(Level::HELP.message(item.hint.as_str()));
     }
     for (place, label) in elsewhere {
-        let source = diagnostics.sources().get(&place.file);
+        let source = diagnostics.sources().of(place);
         group = match source.and_then(|source| Some((source, marked(source, place)?))) {
             Some((source, span)) => group.element(snippet(
                 source,
@@ -113,7 +113,7 @@ fn snippet<'s>(source: &'s Source, marks: Vec<Mark<'s>>) -> Snippet<'s, Annotati
     let line = source.place(from, from).line;
     let mut snippet = Snippet::source(text.get(from..to).unwrap_or_default())
         .line_start(line)
-        .path(source.name().as_ref());
+        .path(source.whole().to_string());
     for (kind, span, label) in marks {
         let span = span.start.saturating_sub(from)..span.end.saturating_sub(from);
         snippet = snippet.annotation(kind.span(span).label(label));
@@ -141,13 +141,8 @@ fn fits_beside(item: &Diagnostic, lines: &Range<usize>, width: usize) -> bool {
     length > 0 && (length <= SHORT || needed <= width)
 }
 
-fn origin(place: &Place) -> annotate_snippets::Origin<'_> {
-    let origin = annotate_snippets::Origin::path(place.file.as_ref());
-    if place.line > 0 {
-        origin.line(place.line).char_column(place.column)
-    } else {
-        origin
-    }
+fn origin(place: &Place) -> annotate_snippets::Origin<'static> {
+    annotate_snippets::Origin::path(place.to_string())
 }
 
 /// The bytes to mark: the place's, on its first line. None where there is no line, or one too long to be shown.

@@ -29,10 +29,7 @@ fn said(folder: &Path) -> String {
             Err(faults) => all.push_str(&render(&faults, 100, false)),
             Ok(policy) => {
                 let mut notes = Diagnostics::new();
-                policy
-                    .sources
-                    .values()
-                    .for_each(|source| notes.add_source(source));
+                policy.sources.iter().for_each(|source| notes.add_source(source));
                 policy.warnings.iter().for_each(|note| notes.push(note.clone()));
                 all.push_str("valid\n\n");
                 all.push_str(&render(&notes, 100, false));

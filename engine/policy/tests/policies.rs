@@ -203,7 +203,7 @@ fn a_policy_without_a_folder_carries_its_files() {
     let faults = validate(&load_text("p", text), &support::registry()).unwrap_err();
     assert_eq!(
         faults.to_string(),
-        "p[files/a/two.yaml]:1:1: an object needs its `metadata.name`"
+        "p spec.files[\"a/two.yaml\"]:1:1: an object needs its `metadata.name`"
     );
     let policy = valid(&load_text("p", &text.replace("nam: two", "name: two")));
     assert_eq!(policy.rules["pods"].variants[0].documents.len(), 2);

@@ -9,7 +9,7 @@ use holdfast_contract::{
 };
 use holdfast_expression::{MapKey, Scope, Value};
 use holdfast_policy::{
-    Entry, Evaluated, Name, PathQuery, Tree, TreeNode, Variant, Verb, lay_under, to_expression,
+    Entry, Evaluated, Name, PathQuery, Place, Tree, TreeNode, Variant, Verb, lay_under, to_expression,
 };
 
 use super::instance::{Builder, Named};
@@ -216,7 +216,7 @@ impl<'p> Builder<'_, 'p> {
             resource.facets.insert(facet, desired);
         }
         self.stamp(resource, kind, variant);
-        resource.manifest = manifest(variant, &declared, &self.rule.place.file);
+        resource.manifest = manifest(variant, &declared, &self.rule.place);
         resource.declared = Some(declared);
         resource.wanted = Self::wanted(resource, kind, variant);
     }
@@ -300,7 +300,7 @@ fn addresses(rule: &Address, variant: &Variant, documents: &[Evaluated]) -> Vec<
 }
 
 /// The file of a document without a single expression that lies beside the policy.
-fn manifest(variant: &Variant, declared: &Evaluated, policy: &Arc<str>) -> Option<Arc<str>> {
+fn manifest(variant: &Variant, declared: &Evaluated, policy: &Place) -> Option<Arc<str>> {
     let place = &declared.origins.place;
     let document = variant
         .documents
@@ -308,7 +308,7 @@ fn manifest(variant: &Variant, declared: &Evaluated, policy: &Arc<str>) -> Optio
         .find(|document| document.tree.place == *place)?;
     let mut computed = false;
     document.tree.visit(&mut |_| computed = true);
-    (!computed && place.file != *policy).then(|| Arc::clone(&place.file))
+    place.file_beside(policy).filter(|_| !computed)
 }
 
 /// The places that `queries` find in a whole document, by facet.

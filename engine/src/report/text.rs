@@ -195,7 +195,7 @@ fn unmet(report: &Report, options: TextOptions) -> String {
             out,
             "{name}  can't start: {}   {}",
             unmet.message,
-            short(&unmet.place)
+            unmet.place.short()
         );
     }
     let _ = writeln!(out, "Nothing was read beyond the facts, and nothing was written.");
@@ -366,7 +366,7 @@ fn facet_text(
 }
 
 fn change_lines(lines: &mut Vec<String>, change: &ChangeReport, options: TextOptions) {
-    let place = change.place.as_ref().map(short).unwrap_or_default();
+    let place = change.place.as_ref().map(Place::short).unwrap_or_default();
     let name = |suffix: &str| {
         if change.path.is_empty() {
             suffix.trim_start_matches('.').to_owned()
@@ -459,7 +459,7 @@ fn checks_text(out: &mut String, report: &Report, options: TextOptions) {
             "  {severity}  {}  {}{controls}   {}",
             options.paint(Style::Dim, &check.address),
             check.message,
-            short(&check.place)
+            check.place.short()
         );
     }
 }
@@ -524,15 +524,6 @@ fn list(items: &[String]) -> String {
         [one] => one.clone(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
-}
-
-/// `policy.yaml:58`.
-fn short(place: &Place) -> String {
-    format!("{}:{}", file_of(place), place.line)
-}
-
-fn file_of(place: &Place) -> &str {
-    place.file.rsplit('/').next().unwrap_or(&place.file)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use holdfast_contract::{
 use holdfast_engine::{ApplyOptions, Clock, Engine, Progress, Report, Stop, Timing};
 use holdfast_kubernetes::ObjectKind;
 use holdfast_memory::World;
-use holdfast_policy::{Supplied, ValidPolicy, load, load_text, render, validate};
+use holdfast_policy::{Supplied, ValidPolicy, load, load_document, load_text, render, validate};
 use holdfast_s3::BucketKind;
 
 /// A provider's kinds and settings, without its network.
@@ -78,6 +78,14 @@ impl Case {
         let policy = validate(&load_text("policy.yaml", text), &registry())
             .unwrap_or_else(|faults| panic!("{}", render(&faults, 100, false)));
         Self::new(policy, sandbox)
+    }
+
+    /// The policy of the resource `document`, on the world of the sandbox.yaml in `folder`.
+    pub fn document(document: &serde_json::Value, folder: &Path) -> Self {
+        let policy = validate(&load_document("resource", document), &registry())
+            .unwrap_or_else(|faults| panic!("{}", render(&faults, 100, false)));
+        let sandbox = std::fs::read_to_string(folder.join("sandbox.yaml")).unwrap_or_default();
+        Self::new(policy, &sandbox)
     }
 
     fn new(policy: ValidPolicy, sandbox: &str) -> Self {

@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: &Validate, printer: Printer) -> Exit {
             .for_each(|note| diagnostics.push(note.clone()));
         policy
             .sources
-            .values()
+            .iter()
             .for_each(|source| diagnostics.add_source(source));
     }
     diagnostics.sort();

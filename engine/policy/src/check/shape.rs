@@ -288,7 +288,7 @@ pub(crate) fn check_object(tree: &Tree, verb: Verb, faults: &mut Diagnostics) {
         return;
     };
     let computed_keys = entries.iter().any(|entry| entry.key.literal().is_none());
-    let place = entries.first().map_or(&tree.place, |entry| &entry.key.place);
+    let place = tree.place.or_first(entries.first().map(|entry| &entry.key.place));
     let missing = |what: &str| {
         let message = format!("an object needs its `{what}`");
         Diagnostic::error(Code::MissingField, place.clone(), message)

@@ -58,7 +58,7 @@ pub(super) const SPEC: &[Row] = &[
     (
         "serviceAccountName",
         Holds::Text,
-        "Of a Policy resource: it acts as this account of its own namespace.",
+        "Of a Policy resource: it acts as this account of its own namespace. Not used where the policy is a file.",
     ),
     ("suspend", Holds::Bool, "Pauses the policy."),
     (

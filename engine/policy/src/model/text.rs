@@ -60,9 +60,9 @@ pub enum TreeNode {
     /// A map.
     Map {
         /// `$when`: whether it is there at all. Beside `$forEach` it is asked for each item.
-        when: Option<Expression>,
+        when: Option<Box<Expression>>,
         /// `$forEach`: one map for each item. In a list each is an item; elsewhere they are laid into one.
-        for_each: Option<Expression>,
+        for_each: Option<Box<Expression>>,
         /// Its entries as written.
         entries: Vec<Entry>,
     },
@@ -200,7 +200,10 @@ impl Tree {
                 for_each,
                 entries,
             } => {
-                when.iter().chain(for_each).for_each(&mut *visitor);
+                when.iter()
+                    .chain(for_each)
+                    .map(|one| &**one)
+                    .for_each(&mut *visitor);
                 for entry in entries {
                     entry.key.expressions().for_each(&mut *visitor);
                     entry.value.visit(visitor);

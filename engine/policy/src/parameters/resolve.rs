@@ -306,7 +306,7 @@ pub fn resolve_parameters(policy: &ValidPolicy, supplied: &[Supplied]) -> Result
         parameters.origins.insert(name.clone(), place);
     }
     if faults.has_errors() {
-        for source in policy.sources.values() {
+        for source in policy.sources.iter() {
             faults.add_source(source);
         }
         faults.sort();

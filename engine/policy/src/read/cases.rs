@@ -64,12 +64,8 @@ pub(super) fn lay(key: &Key, node: &Node, faults: &mut Diagnostics) -> Vec<Case>
                 None => fault,
             });
         }
-        let place = case
-            .entries()
-            .and_then(<[_]>::first)
-            .map_or(&case.place, |(key, _)| &key.place);
         laid.push(Case {
-            place: place.clone(),
+            place: case.head().clone(),
             when: Some(when.clone()),
             merged: over(&base, case),
         });

@@ -290,8 +290,8 @@ impl TreeCompiler<'_> {
             }
         }
         TreeNode::Map {
-            when,
-            for_each,
+            when: when.map(Box::new),
+            for_each: for_each.map(Box::new),
             entries: compiled,
         }
     }

@@ -55,7 +55,11 @@ impl<'n> Fields<'n> {
     pub(crate) fn required(&self, key: &str, faults: &mut Diagnostics) -> Option<&'n Node> {
         if self.node.get(key).is_none() {
             let message = format!("{} needs `{key}`", self.owner);
-            faults.push(Diagnostic::error(Code::MissingField, head(self.node), message));
+            faults.push(Diagnostic::error(
+                Code::MissingField,
+                self.node.head().clone(),
+                message,
+            ));
         }
         self.get(key)
     }
@@ -198,15 +202,6 @@ pub(super) fn one_of<'n>(
     };
     faults.push(Diagnostic::error(Code::InvalidValue, node.place.clone(), message).with_hint(hint));
     None
-}
-
-/// The place at which a map's absent field is missed: its first byte.
-fn head(node: &Node) -> crate::place::Place {
-    let mut place = node.place.clone();
-    if let Some((first, _)) = node.entries().and_then(<[_]>::first) {
-        place = first.place.clone();
-    }
-    place
 }
 
 fn unknown_field(key: &Key, owner: &str, known: &[&str]) -> Diagnostic {

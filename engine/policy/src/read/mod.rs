@@ -14,7 +14,7 @@ mod rule;
 mod variant;
 
 pub(crate) use compile::expression_fault;
-pub(crate) use policy::{API_VERSION, read};
+pub(crate) use policy::{API_VERSION, DEFAULT_NAMESPACE, read};
 pub(crate) use providers::check_reference;
 #[cfg(test)]
 pub(crate) use {parameters::SCHEMA_FIELDS, policy::SPEC_FIELDS, rule::RULE_FIELDS, variant::VARIANT_FIELDS};

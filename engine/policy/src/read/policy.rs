@@ -61,7 +61,7 @@ pub(crate) const SPEC_FIELDS: &[&str] = &[
 /// The `apiVersion` of a policy.
 pub(crate) const API_VERSION: &str = "holdfast.dev/v1alpha1";
 /// The namespace of a policy that names none.
-const DEFAULT_NAMESPACE: &str = "holdfast-system";
+pub(crate) const DEFAULT_NAMESPACE: &str = "holdfast-system";
 /// How often cloud state is read again, unless said otherwise.
 const DEFAULT_INTERVAL: Duration = Duration::from_mins(5);
 /// Reading cloud state more often than this would be throttled.
@@ -70,7 +70,7 @@ const LEAST_INTERVAL: Duration = Duration::from_secs(10);
 /// Checks what was loaded. Pure.
 pub(crate) fn read(loaded: &Loaded, registry: &Registry) -> Result<ValidPolicy, Diagnostics> {
     let mut faults = Diagnostics::new();
-    for source in loaded.sources.values() {
+    for source in loaded.sources.iter() {
         faults.add_source(source);
     }
     loaded.faults.iter().for_each(|fault| faults.push(fault.clone()));
@@ -158,7 +158,7 @@ fn whole(
         limits: limits(&spec, faults),
         suspend: spec.boolean("suspend", faults).unwrap_or_default(),
         approve: spec.text("approve", faults).map(str::to_owned),
-        service_account_name: spec.text("serviceAccountName", faults).map(str::to_owned),
+        service_account_name: account(&spec, faults),
         parameters: read_parameters,
         values,
         values_from: values_from(&spec, &names, faults),
@@ -206,16 +206,7 @@ fn identity(header: &Fields<'_>, faults: &mut Diagnostics) -> Option<PolicyId> {
     )?;
     let node = metadata.required("name", faults)?;
     let name = text(node, "name", faults)?;
-    let fits = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if !fits(name) {
+    if !is_label(name) {
         let message = format!("`{name}` can't be a policy's name");
         let fault = Diagnostic::error(Code::InvalidValue, node.place.clone(), message);
         faults.push(fault.with_hint("at most 63 of a-z, 0-9 and `-`, as other resources' names"));
@@ -227,16 +218,35 @@ fn identity(header: &Fields<'_>, faults: &mut Diagnostics) -> Option<PolicyId> {
     })
 }
 
+/// Whether `text` is a label as names in DNS have them, and Kubernetes' names too.
+fn is_label(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 63
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// The account to act as. Its name becomes a part of a user's name, so that it can't be just any text.
+fn account(spec: &Fields<'_>, faults: &mut Diagnostics) -> Option<String> {
+    let name = spec.text("serviceAccountName", faults)?;
+    if name.len() <= 253 && name.split('.').all(is_label) {
+        return Some(name.to_owned());
+    }
+    let node = spec.get("serviceAccountName")?;
+    let message = format!("`{name}` can't be a ServiceAccount's name");
+    let fault = Diagnostic::error(Code::InvalidValue, node.place.clone(), message);
+    faults.push(fault.with_hint("the name alone; its namespace is the policy's"));
+    None
+}
+
 fn language(spec: &Fields<'_>, faults: &mut Diagnostics) -> u32 {
     if spec.node().get("language").is_none() {
-        let place = spec
-            .node()
-            .entries()
-            .and_then(<[_]>::first)
-            .map_or(&spec.node().place, |(key, _)| &key.place);
         let fault = Diagnostic::error(
             Code::MissingField,
-            place.clone(),
+            spec.node().head().clone(),
             "the policy's `spec` needs `language`",
         );
         faults.push(fault.with_hint("write `language: 1`, so that a later engine reads it as this one does"));

@@ -1,5 +1,6 @@
 //! YAML as a tree in which every node knows its place.
 
+mod document;
 mod parse;
 mod recover;
 mod scalar;
@@ -11,6 +12,7 @@ use holdfast_contract::Value;
 use crate::anchor::{Anchor, Style};
 use crate::place::{Place, Source};
 
+pub(crate) use document::from_json;
 pub(crate) use parse::{MAX_BYTES, Parsed, parse};
 
 /// A node of a document.
@@ -103,6 +105,12 @@ impl Node {
         }
     }
 
+    /// Where a field of this map is missed.
+    pub(crate) fn head(&self) -> &Place {
+        let first = self.entries().and_then(<[_]>::first);
+        self.place.or_first(first.map(|(key, _)| &key.place))
+    }
+
     /// Ties its text to its place.
     pub(crate) fn anchor(&self) -> Anchor {
         match &self.data {
@@ -123,6 +131,23 @@ impl Node {
                 entries
                     .iter()
                     .map(|(key, node)| (key.text.clone(), node.to_value()))
+                    .collect(),
+            ),
+        }
+    }
+
+    /// The document as it is written: templates too, and the order of keys.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        match &self.data {
+            Data::Null | Data::Broken => serde_json::Value::Null,
+            Data::Bool(value) => serde_json::Value::Bool(*value),
+            Data::Number(value) => serde_json::Value::Number(value.clone()),
+            Data::Text(text, _) => serde_json::Value::String(text.clone()),
+            Data::List(items) => items.iter().map(Self::to_json).collect(),
+            Data::Map(entries) => serde_json::Value::Object(
+                entries
+                    .iter()
+                    .map(|(key, node)| (key.text.clone(), node.to_json()))
                     .collect(),
             ),
         }

@@ -17,11 +17,11 @@ use crate::place::{Place, Source};
 /// The longest text that is read, in bytes. The largest sets of resource definitions in use have about 3 MiB.
 pub(crate) const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// The most nodes of one file, those that aliases stand for included.
-const MAX_NODES: usize = 400_000;
+pub(super) const MAX_NODES: usize = 400_000;
 /// The most nodes that the aliases of one file stand for.
 const MAX_ALIASED: usize = 20_000;
 /// The deepest nesting. Resource definitions nest about 40 deep.
-const MAX_DEPTH: usize = 100;
+pub(super) const MAX_DEPTH: usize = 100;
 /// A text with more faults than this isn't the YAML that was meant.
 const MAX_FAULTS: usize = 100;
 
@@ -104,7 +104,7 @@ enum Content {
     },
 }
 
-fn too_deep(place: Place) -> Diagnostic {
+pub(super) fn too_deep(place: Place) -> Diagnostic {
     Diagnostic::error(
         Code::TooDeep,
         place,
@@ -165,10 +165,10 @@ impl<'s> Builder<'s> {
         let text = self.source.text().get(range.clone()).unwrap_or_default();
         let end = range.start.saturating_add(text.trim_end().len());
         Place {
-            file: Arc::clone(self.source.name()),
             line: span.start.line(),
             column: span.start.col().saturating_add(1),
             span: Span::new(range.start, end),
+            ..self.source.whole()
         }
     }
 

@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Style, TextOptions, short};
+use super::{Style, TextOptions};
 use crate::report::{HoldReport, Report, ResourceReport};
 use crate::step::{Excess, HoldState};
 
 /// What a hold means for the change that is shown.
 pub(super) fn hold_text(hold: &HoldReport) -> String {
     let HoldReport { why, left, place, .. } = hold;
-    let place = short(place);
+    let place = place.short();
     match hold.state {
         HoldState::Overdue => format!(
             "goes ahead although {why} (hold, {place}): it has waited since {}, longer than `atMost`",

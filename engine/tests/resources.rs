@@ -1,0 +1,109 @@
+//! A policy plans alike as a file and as a resource, whose server keeps no order of keys.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    unreachable_pub,
+    dead_code,
+    reason = "tests"
+)]
+
+mod support;
+
+use std::path::PathBuf;
+
+use holdfast_engine::Report;
+use holdfast_policy::{bundle, load};
+use serde_json::Value;
+use support::{Case, root};
+
+/// The shipped policies, the examples and the cases of the engine.
+fn folders() -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    for parent in ["policies", "examples", "engine/tests/cases"] {
+        for entry in std::fs::read_dir(root().join(parent)).unwrap() {
+            let folder = entry.unwrap().path();
+            if folder.join("policy.yaml").is_file() {
+                folders.push(folder);
+            }
+        }
+    }
+    folders.sort();
+    folders
+}
+
+fn reversed(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(reversed).collect(),
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .rev()
+                .map(|(key, value)| (key.clone(), reversed(value)));
+            Value::Object(fields.collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// The report without what tells where in the policy something stands, and when it was made.
+fn told(report: &Report) -> Value {
+    fn without_places(value: &mut Value) {
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(without_places),
+            Value::Object(fields) => {
+                fields.retain(|key, _| !["place", "manifest", "since", "until"].contains(&key.as_str()));
+                fields.values_mut().for_each(without_places);
+            }
+            // Sentences name the place in brackets.
+            Value::String(text) => {
+                for (start, end) in [("(hold, ", ")"), ("(policy.yaml:", ")"), ("(spec.", ")")] {
+                    if let Some((before, rest)) = text.split_once(start) {
+                        *text = format!("{before}{}", rest.split_once(end).unwrap().1);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut told = serde_json::to_value(report).unwrap();
+    without_places(&mut told);
+    told
+}
+
+#[tokio::test]
+async fn a_policy_plans_alike_as_a_file_and_as_a_resource_in_any_order_of_keys() {
+    let folders = folders();
+    assert!(folders.len() > 12, "the policies are gone");
+    for folder in folders {
+        let expected = told(&Case::folder(&folder).plan().await);
+        let document = bundle(&load(&folder).unwrap()[0]).unwrap();
+        for document in [reversed(&document), document] {
+            let found = told(&Case::document(&document, &folder).plan().await);
+            assert_eq!(
+                serde_json::to_string_pretty(&found).unwrap(),
+                serde_json::to_string_pretty(&expected).unwrap(),
+                "{}",
+                folder.display()
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_plan_tells_of_a_resource_by_its_paths() {
+    let folder = root().join("policies/managed-velero");
+    let document = bundle(&load(&folder).unwrap()[0]).unwrap();
+    let report = Case::document(&document, &folder).plan().await;
+    let bucket = report
+        .resources
+        .iter()
+        .find(|one| one.address == "bucket")
+        .unwrap();
+    assert_eq!(bucket.place.to_string(), "resource spec.rules.bucket.cases[0]");
+    assert_eq!(bucket.place.short(), "spec.rules.bucket.cases[0]");
+    let manifests = report.resources.iter().filter_map(|one| one.manifest.as_deref());
+    let crds: Vec<&str> = manifests.filter(|file| file.starts_with("crds/")).collect();
+    assert!(!crds.is_empty());
+}
