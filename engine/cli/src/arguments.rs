@@ -201,7 +201,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
 
-    /// The form of the log. RUST_LOG says what is logged.
+    /// The form of the log. `RUST_LOG` says what is logged.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
 }

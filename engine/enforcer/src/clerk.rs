@@ -22,7 +22,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    fn message(&self) -> &str {
+    fn message(self) -> String {
         match self {
             Self::Invalid(message)
             | Self::NoAccount(message)
@@ -92,7 +92,7 @@ impl Clerk {
                 match &outcome.result {
                     Ok(_) => tracing::info!(%policy, resource, facet, what, ?verb, "written"),
                     Err(error) => {
-                        tracing::warn!(%policy, resource, facet, what, ?verb, %error, "not written")
+                        tracing::warn!(%policy, resource, facet, what, ?verb, %error, "not written");
                     }
                 }
             }

@@ -227,14 +227,11 @@ impl Running {
     /// What a Policy resource means.
     fn work_of(&self, resource: &PolicyResource) -> Work {
         let id = resource.id.clone();
-        let name = format!("Policy {id}");
         let policy = holdfast_policy::validate(
-            &holdfast_policy::load_text(&name, &resource.document.to_string()),
+            &holdfast_policy::load_document(&id.to_string(), &resource.document),
             &self.registry,
         );
-        let policy = policy
-            .map(Arc::new)
-            .map_err(|faults| holdfast_policy::render(&faults, 100, false));
+        let policy = policy.map(Arc::new).map_err(|faults| faults.summary());
         let own = policy
             .as_ref()
             .ok()

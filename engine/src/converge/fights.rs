@@ -163,7 +163,7 @@ mod tests {
         }
         for rest in [10, 20, 40, 60, 60] {
             assert_eq!(fights.next(Instant::now()), Some(Instant::now() + MINUTE * rest));
-            advance(MINUTE * rest - Duration::from_secs(1)).await;
+            advance((MINUTE * rest).saturating_sub(Duration::from_secs(1))).await;
             assert!(is_left(&fights));
             advance(Duration::from_secs(1)).await;
             assert!(!is_left(&fights), "one write more");

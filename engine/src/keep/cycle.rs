@@ -21,7 +21,7 @@ impl Keeper<'_> {
         let mut read_again = false;
         for _ in 0..PASSES {
             if !self.may_write() || !pass.report.unmet.is_empty() || self.options.stop.is_stopped() {
-                self.run.see(&mut self.session, &pass.plan);
+                Run::see(&mut self.session, &pass.plan);
                 return Ok(pass);
             }
             let noted = self.run.note_pass(&mut self.session, &pass.plan).await?;
@@ -136,7 +136,7 @@ impl Run<'_> {
     }
 
     /// Notes where everything stands, where nothing is to be written.
-    fn see(&self, session: &mut Session<'_>, plan: &Plan) {
+    fn see(session: &mut Session<'_>, plan: &Plan) {
         session.phases = plan
             .resources
             .iter()

@@ -180,8 +180,8 @@ mod tests {
         }
     }
 
-    fn present(version: &str) -> Result<Observation, ProviderError> {
-        Ok(Observation::Present(Box::new(at("one", version))))
+    fn present(version: &str) -> Observation {
+        Observation::Present(Box::new(at("one", version)))
     }
 
     fn unavailable() -> ProviderError {
@@ -200,18 +200,18 @@ mod tests {
     #[test]
     fn a_watch_that_lags_behind_a_read_is_no_news() {
         let mut snapshot = Snapshot::default();
-        snapshot.keep(&wanted("one"), present("100"));
-        assert!(!snapshot.push(&wanted("one"), present("99")));
-        assert!(!snapshot.push(&wanted("one"), present("100")));
+        snapshot.keep(&wanted("one"), Ok(present("100")));
+        assert!(!snapshot.push(&wanted("one"), Ok(present("99"))));
+        assert!(!snapshot.push(&wanted("one"), Ok(present("100"))));
         assert_eq!(version(&snapshot).as_deref(), Some("100"));
-        assert!(snapshot.push(&wanted("one"), present("1000")));
+        assert!(snapshot.push(&wanted("one"), Ok(present("1000"))));
         assert_eq!(version(&snapshot).as_deref(), Some("1000"));
     }
 
     #[test]
     fn an_outage_takes_nothing_from_what_is_known_and_a_refusal_does() {
         let mut snapshot = Snapshot::default();
-        snapshot.keep(&wanted("one"), present("1"));
+        snapshot.keep(&wanted("one"), Ok(present("1")));
         assert!(!snapshot.push(&wanted("one"), Err(unavailable())));
         assert_eq!(version(&snapshot).as_deref(), Some("1"));
         let denied = ProviderError::Denied {

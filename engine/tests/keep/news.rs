@@ -73,7 +73,7 @@ async fn drift_of_a_bucket_is_put_back_at_the_next_interval() {
         let facet = "versioning".into();
         case.world
             .edit(&key, &facet, |versioning| {
-                *versioning = [("status", Value::from("Suspended"))].into_iter().collect()
+                *versioning = [("status", Value::from("Suspended"))].into_iter().collect();
             })
             .unwrap();
         let search = async {
