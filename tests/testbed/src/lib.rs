@@ -6,6 +6,7 @@
 //! | [`LocalStack`], [`SeaweedFs`], [`Moto`], [`CephRgw`] | object stores, each described by an [`ObjectStore`], whose [`ObjectStore::send`] is a hand on it that isn't the code under test |
 //! | [`Velero`] | Velero's server beside a cluster, run as the cluster's Deployment says, and its command line |
 //! | [`RequestLog`] | an HTTP proxy in front of an object store that records every request and, by [`Rule`], injects faults |
+//! | [`Gate`] | a way to a server that can be shut: `Cluster::gate` |
 //! | [`Server`], [`Home`] | any other program as a child that can't outlive its test |
 //! | [`kubectl`], [`fixtures`] | the `kubectl` on the PATH; Velero's own CustomResourceDefinitions |
 //!
@@ -47,6 +48,7 @@ mod ceph;
 mod cluster;
 mod error;
 pub mod fixtures;
+mod gate;
 mod home;
 mod object_store;
 mod port;
@@ -58,6 +60,7 @@ mod velero;
 pub use ceph::CephRgw;
 pub use cluster::{AuditEvent, Cluster, Mark, kubectl, kubectl_with_input};
 pub use error::{Error, Result};
+pub use gate::Gate;
 pub use home::Home;
 pub use object_store::{LocalStack, Moto, ObjectStore, SeaweedFs};
 pub use proxy::{Action, Answer, Request, RequestLog, Rule, round_trips};

@@ -3,8 +3,10 @@
 mod audit;
 mod controllers;
 mod credentials;
+mod outage;
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Stdio,
     sync::atomic::{AtomicU64, Ordering},
@@ -36,6 +38,9 @@ pub struct Cluster {
     controllers: Vec<Server>,
     api_server: Server,
     etcd: Server,
+    etcd_url: String,
+    /// What the API server is started with.
+    arguments: Vec<OsString>,
     home: Home,
     url: String,
     certificate: Vec<u8>,
@@ -49,40 +54,32 @@ impl Cluster {
 
     /// etcd and kube-apiserver. Takes about 3 s and 300 MB.
     pub async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// As [`Cluster::start`], where kube-apiserver gets `flags` as well, such as `--watch-cache=false`.
+    pub async fn start_with(flags: &[&str]) -> Result<Self> {
         crate::install_tls_provider();
         let home = Home::new()?;
-        let etcd = start_etcd(&home)?;
-        let (api_server, url) = start_api_server(&home, &etcd.1)?;
-        let etcd = etcd.0;
+        let (etcd, etcd_url) = start_etcd(&home)?;
+        let (mut arguments, url) = api_server_arguments(&home, &etcd_url)?;
+        arguments.extend(flags.iter().map(OsString::from));
+        let api_server = start_api_server(&home, &arguments)?;
         // Written before the server listens; without it there is nothing to check its certificate by.
         let certificate = home.path().join("apiserver.crt");
         let mut cluster = Self {
             controllers: Vec::new(),
             api_server,
             etcd,
+            etcd_url,
+            arguments,
             kubeconfig: PathBuf::new(),
             home,
             url,
             certificate: Vec::new(),
             requests: AtomicU64::new(0),
         };
-        let untrusting = client(None)?;
-        let ready = format!("{}/readyz", cluster.url);
-        cluster
-            .api_server
-            .ready(
-                || untrusting.get(&ready).bearer_auth(OWN_USER),
-                |status| status.is_success(),
-            )
-            .await
-            .map_err(|error| match cluster.etcd.exited() {
-                Some(status) => Error::NotReady {
-                    server: "etcd".into(),
-                    reason: format!("ended with {status}"),
-                    log: cluster.etcd.log(),
-                },
-                None => error,
-            })?;
+        cluster.is_ready().await?;
         cluster.certificate =
             std::fs::read(&certificate).map_err(Error::io("read the API server's certificate"))?;
         cluster.kubeconfig = cluster.kubeconfig_for("admin")?;
@@ -173,6 +170,25 @@ impl Cluster {
     /// The folder of its files, the audit log and the servers' logs among them.
     pub fn home(&self) -> &Home {
         &self.home
+    }
+
+    async fn is_ready(&self) -> Result<()> {
+        let untrusting = client(None)?;
+        let ready = format!("{}/readyz", self.url);
+        self.api_server
+            .ready(
+                || untrusting.get(&ready).bearer_auth(OWN_USER),
+                |status| status.is_success(),
+            )
+            .await
+            .map_err(|error| match self.etcd.exited() {
+                Some(status) => Error::NotReady {
+                    server: "etcd".into(),
+                    reason: format!("ended with {status}"),
+                    log: self.etcd.log(),
+                },
+                None => error,
+            })
     }
 
     fn audit_log(&self) -> PathBuf {
@@ -326,8 +342,8 @@ fn start_etcd(home: &Home) -> Result<(Server, String)> {
     Ok((server, client))
 }
 
-fn start_api_server(home: &Home, etcd: &str) -> Result<(Server, String)> {
-    let program = programs::control_plane("kube-apiserver")?;
+/// What kube-apiserver is started with, and the URL at which it will answer.
+fn api_server_arguments(home: &Home, etcd: &str) -> Result<(Vec<OsString>, String)> {
     let port = port::free()?;
     let (private_key, public_key) = credentials::service_account_keys()?;
     let private_key = home.write("service-accounts.key", private_key)?;
@@ -340,34 +356,34 @@ fn start_api_server(home: &Home, etcd: &str) -> Result<(Server, String)> {
         "rules": [{ "level": "Metadata" }],
     });
     let policy = home.write("audit-policy.json", policy.to_string())?;
-    let server = Server::start(home, "kube-apiserver", program, |command| {
-        command
-            .args(["--etcd-servers", etcd])
-            .args(["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"])
-            .arg(format!("--secure-port={port}"))
-            .arg("--cert-dir")
-            .arg(home.path())
-            .args([
-                "--service-cluster-ip-range=10.0.0.0/24",
-                "--service-account-issuer=https://holdfast.test",
-            ])
-            .arg("--service-account-signing-key-file")
-            .arg(private_key)
-            .arg("--service-account-key-file")
-            .arg(public_key)
-            .args([
-                "--authorization-mode=RBAC",
-                "--disable-admission-plugins=ServiceAccount",
-                "--allow-privileged=true",
-            ])
-            .arg("--token-auth-file")
-            .arg(tokens)
-            .arg("--audit-policy-file")
-            .arg(policy)
-            .arg("--audit-log-path")
-            .arg(home.path().join("audit.log"))
-            // In MB: never rotated during a test.
-            .arg("--audit-log-maxsize=10000");
-    })?;
-    Ok((server, format!("https://127.0.0.1:{port}")))
+    let mut arguments: Vec<OsString> = [
+        "--bind-address=127.0.0.1",
+        "--advertise-address=127.0.0.1",
+        "--service-cluster-ip-range=10.0.0.0/24",
+        "--service-account-issuer=https://holdfast.test",
+        "--authorization-mode=RBAC",
+        "--disable-admission-plugins=ServiceAccount",
+        "--allow-privileged=true",
+        // In MB: never rotated during a test.
+        "--audit-log-maxsize=10000",
+    ]
+    .map(OsString::from)
+    .into();
+    arguments.push(format!("--secure-port={port}").into());
+    let mut add = |flag: &str, value: OsString| arguments.extend([flag.into(), value]);
+    add("--etcd-servers", etcd.into());
+    add("--cert-dir", home.path().into());
+    add("--service-account-signing-key-file", private_key.into());
+    add("--service-account-key-file", public_key.into());
+    add("--token-auth-file", tokens.into());
+    add("--audit-policy-file", policy.into());
+    add("--audit-log-path", home.path().join("audit.log").into());
+    Ok((arguments, format!("https://127.0.0.1:{port}")))
+}
+
+fn start_api_server(home: &Home, arguments: &[OsString]) -> Result<Server> {
+    let program = programs::control_plane("kube-apiserver")?;
+    Server::start(home, "kube-apiserver", program, |command| {
+        command.args(arguments);
+    })
 }
