@@ -26,9 +26,11 @@ pub struct Watched {
 /// One thing that a service pushes.
 #[derive(Clone, Debug)]
 pub enum Seen {
-    /// A single resource as it is now. `Absent` is a proof, as [`observe`](crate::Provider::observe) gives it.
+    /// A single resource as it is now. `Absent` is a proof, as [`observe`](crate::Provider::observe) gives it. An error: what
+    /// was told of it before no longer counts.
     One(ResourceKey, Result<Observation, ProviderError>),
-    /// All of a list: the first that is told of it, and again whenever changes may have been missed.
+    /// All of a list: the first that is told of it, and again whenever changes may have been missed. An error: what was
+    /// told of the list before no longer counts.
     All(Query, Result<Vec<Found>, ProviderError>),
     /// One of a list, as it is now: new there, or changed.
     Listed(Query, Box<Found>),
@@ -38,7 +40,16 @@ pub enum Seen {
     Types,
 }
 
-/// What is pushed, as it comes: for each thing that is watched its present state first, then each change. It never ends by
-/// itself; what can't be watched for the moment is an error for each thing concerned, and tried again after a growing
-/// pause. To be dropped.
+/// What is pushed, as it comes: for each thing that is watched its present state first, then each change. The last that
+/// was told of a thing is so, or was a moment ago: what is missed while a connection is broken is told once it stands
+/// again. The same may be told twice. It never ends by itself; to be dropped.
+///
+/// What can't be watched is tried again after a growing pause, and is an error for each thing concerned, told once until
+/// the thing is told anew or the reason becomes another:
+///
+/// * at once, where nothing of it was told before, and where the service doesn't know its type. A type that isn't known
+///   isn't asked for again until types change;
+/// * after 5 s, where it is refused;
+/// * after a minute, where the service doesn't answer: what was told before is good enough for so long, as a service that
+///   starts again mustn't make everything unknown.
 pub type WatchStream = BoxStream<'static, Seen>;

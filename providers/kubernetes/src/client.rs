@@ -2,12 +2,11 @@
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
-use std::future::Future;
 use std::time::Duration;
 
 use futures::Stream;
 use holdfast_contract::ProviderError;
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Collected, Limited};
 use kube::client::Body;
 use serde_json::Value as Json;
@@ -233,38 +232,43 @@ impl Client {
             .and_then(|json| serde_json::from_value(json).ok())
             .unwrap_or_default();
         status.code = head.status.as_u16();
-        status.retry_after = head
-            .headers
-            .get(header::RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.parse().ok())
-            .map(Duration::from_secs);
+        status.retry_after = retry_after(&head.headers);
         Err(Failure::Refused(Box::new(status)))
     }
 
     /// The events of a watch, each as JSON; it ends when the server ends it, and is dropped to stop it.
     pub(crate) async fn watch(
         &self,
-        uri: String,
+        call: &Call,
     ) -> Result<impl Stream<Item = Result<Json, ProviderError>> + Send + use<>, Failure> {
-        let request = request(&Call::get(uri))?;
+        let request = request(call)?;
         let client = self.inner.read().await.clone();
         let response = timeout(TRY, client.send(request))
             .await
             .map_err(|_| Failure::Lost(lost("no answer to a watch")))?
             .map_err(|error| Failure::Lost(self.unanswered(&error)))?;
-        let code = response.status();
-        let body = response.into_body();
-        if !code.is_success() {
+        let (head, body) = response.into_parts();
+        if !head.status.is_success() {
             let bytes = timeout(TRY, Limited::new(body, 1 << 20).collect()).await;
             let bytes = bytes.ok().and_then(Result::ok).map(Collected::to_bytes);
             let mut status: Status = bytes
                 .and_then(|bytes| serde_json::from_slice(&bytes).ok())
                 .unwrap_or_default();
-            status.code = code.as_u16();
+            status.code = head.status.as_u16();
+            status.retry_after = retry_after(&head.headers);
+            if status.code == 401 {
+                // The next try comes with what is on disk by then.
+                *self.inner.write().await = build(&self.config).map_err(Failure::Lost)?;
+            }
             return Err(Failure::Refused(Box::new(status)));
         }
         Ok(lines(body))
     }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// The JSON documents of `body`, one a line.
@@ -342,7 +346,7 @@ fn chain(error: &dyn Error) -> String {
 /// How long to wait before the next try; none: trying again is not for us.
 fn wait(repeatable: Repeatable, failure: &Failure, tried: u32) -> Option<Duration> {
     let backoff = BACKOFF * 2_u32.saturating_pow(tried - 1);
-    let backoff = backoff / 2 + backoff.mul_f64(chance() / 2.0);
+    let backoff = varied(backoff);
     let Failure::Refused(status) = failure else {
         let again = matches!(failure, Failure::Lost(ProviderError::Unavailable { .. }))
             && repeatable != Repeatable::Once;
@@ -374,10 +378,15 @@ fn chance() -> f64 {
     f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX)
 }
 
-/// Waits `BACKOFF` times two to the `failures`, at most a minute, with jitter.
-pub(crate) fn pause(failures: u32) -> impl Future<Output = ()> {
+/// `BACKOFF` times two to the `failures`, at most a minute, with jitter.
+pub(crate) fn pause(failures: u32) -> Duration {
     let longest = (BACKOFF * 2_u32.saturating_pow(failures.min(9))).min(Duration::from_mins(1));
-    sleep(longest / 2 + longest.mul_f64(chance() / 2.0))
+    varied(longest)
+}
+
+/// From half of `longest` on, by chance.
+pub(crate) fn varied(longest: Duration) -> Duration {
+    longest / 2 + longest.mul_f64(chance() / 2.0)
 }
 
 /// `text` as a part of a path or as a query value.

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use holdfast_contract::{ApiType, ProviderError, Scope, Served};
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, broadcast};
 use tokio::time::Instant;
 
 use crate::client::{Call, Client, encoded};
@@ -18,10 +19,12 @@ const ACCEPT: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDis
                       application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
 
 /// A type that isn't known is asked for anew, but not more often than this: many objects may lack one type.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// News that wait to be heard. Who misses some is told so, and takes it that any type may have changed.
+const NEWS_MAX: usize = 64;
 
 /// A type, as the server serves it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Resource {
     pub(crate) api: ApiType,
     /// Its name in paths: `deployments`.
@@ -85,10 +88,39 @@ struct Known {
     at: Instant,
 }
 
+impl Known {
+    /// The groups in which the two differ.
+    fn changed<'a>(&'a self, before: &'a Self) -> BTreeSet<&'a str> {
+        let differing = |one: &'a Self, other: &'a Self| {
+            let resources = one.resources.iter();
+            resources
+                .filter(|(api, resource)| other.resources.get(*api) != Some(*resource))
+                .map(|(api, _)| api.group())
+        };
+        differing(self, before).chain(differing(before, self)).collect()
+    }
+}
+
+/// In which group types may have come or gone; none: in any.
+pub(crate) type News = Option<String>;
+
 /// What the server knows, as it said last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Discovery {
     known: Mutex<Option<Arc<Known>>>,
+    /// Whether something has shown that what is known is no longer so.
+    outdated: AtomicBool,
+    news: broadcast::Sender<News>,
+}
+
+impl Default for Discovery {
+    fn default() -> Self {
+        Self {
+            known: Mutex::default(),
+            outdated: AtomicBool::new(false),
+            news: broadcast::Sender::new(NEWS_MAX),
+        }
+    }
 }
 
 impl Discovery {
@@ -115,9 +147,19 @@ impl Discovery {
 
     /// How `api` is served. One that wasn't when the server said last is asked for anew.
     pub(crate) async fn resource(&self, client: &Client, api: &ApiType) -> Result<Resource, ProviderError> {
+        self.resource_within(client, api, ASK_AGAIN).await
+    }
+
+    /// As [`Discovery::resource`], where a type that isn't known is asked for anew once what is known is older than `age`.
+    pub(crate) async fn resource_within(
+        &self,
+        client: &Client,
+        api: &ApiType,
+        age: Duration,
+    ) -> Result<Resource, ProviderError> {
         let mut known = self.known(client, None).await?;
-        if !known.resources.contains_key(api) && known.at.elapsed() > ASK_AGAIN {
-            known = self.known(client, Some(ASK_AGAIN)).await?;
+        if !known.resources.contains_key(api) && known.at.elapsed() > age {
+            known = self.known(client, Some(age)).await?;
         }
         match known.resources.get(api) {
             Some(resource) => Ok(resource.clone()),
@@ -126,18 +168,56 @@ impl Discovery {
         }
     }
 
+    /// What is known is no longer so: whoever wants to know next asks the server.
+    pub(crate) fn outdate(&self) {
+        self.outdated.store(true, Ordering::Release);
+    }
+
+    /// Types of the group may have come or gone.
+    pub(crate) fn tell(&self, news: News) {
+        self.outdate();
+        // Nobody may be listening.
+        let _ = self.news.send(news);
+    }
+
+    /// What comes from [`Discovery::tell`] from now on, and what the server's answers show to have changed.
+    pub(crate) fn news(&self) -> broadcast::Receiver<News> {
+        self.news.subscribe()
+    }
+
+    /// Asks the server anew, if it was asked before, and tells what has changed meanwhile.
+    pub(crate) async fn catch_up(&self, client: &Client) -> Result<(), ProviderError> {
+        if self.known.lock().await.is_some() {
+            self.known(client, Some(Duration::ZERO)).await?;
+        }
+        Ok(())
+    }
+
     /// What is known, asked for anew where it is older than `age`.
     async fn known(&self, client: &Client, age: Option<Duration>) -> Result<Arc<Known>, ProviderError> {
         let asked = Instant::now();
         // Held while the server is asked, so that many who want to know ask once.
         let mut known = self.known.lock().await;
         if let Some(known) = known.as_ref()
+            && !self.outdated.load(Ordering::Acquire)
             && (known.at >= asked || age.is_none_or(|age| known.at.elapsed() <= age && age > Duration::ZERO))
         {
             return Ok(Arc::clone(known));
         }
-        let fresh = Arc::new(ask(client).await?);
-        *known = Some(Arc::clone(&fresh));
+        // Before it is asked: what is told meanwhile counts for the next time.
+        self.outdated.store(false, Ordering::Release);
+        let fresh = match ask(client).await {
+            Ok(fresh) => Arc::new(fresh),
+            Err(error) => {
+                self.outdate();
+                return Err(error);
+            }
+        };
+        if let Some(before) = known.replace(Arc::clone(&fresh)) {
+            for group in fresh.changed(&before) {
+                let _ = self.news.send(Some(group.to_owned()));
+            }
+        }
         Ok(fresh)
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_contract::{Found, Kind as _, ProviderError, ProviderName, Query, ResourceKey};
+use holdfast_contract::{ApiType, Found, Kind as _, ProviderError, ProviderName, Query, ResourceKey};
 use serde_json::Value as Json;
 
 use crate::client::encoded;
+use crate::kind::ObjectKind;
 use crate::observe::{list, observed};
 use crate::provider::Server;
 
@@ -16,53 +17,65 @@ pub(crate) async fn find(
     provider: &ProviderName,
     query: &Query,
 ) -> Result<Vec<Found>, ProviderError> {
-    let Some(api) = &query.api else {
-        return Err(ProviderError::Invalid {
-            target: query.kind.to_string(),
-            message: "a search for objects names their apiVersion and kind".to_owned(),
-            field: None,
-        });
-    };
+    let api = api_of(query)?;
     let resource = server.discovery.resource(&server.client, api).await?;
-    let selector = match &query.selector {
-        Some(selector) => format!("&labelSelector={}", encoded(selector)),
-        None => String::new(),
-    };
-    let prefix = query.name_prefix.as_deref().unwrap_or_default();
     // By key: a list that had to be begun anew gives some twice, and the last is the newest.
     let mut items: BTreeMap<ResourceKey, Json> = BTreeMap::new();
     list(
         &server.client,
         &resource,
         query.namespace.as_deref(),
-        &selector,
+        &selector(query.selector.as_deref()),
         |item| {
-            let text = |pointer| item.pointer(pointer).and_then(Json::as_str).map(str::to_owned);
-            let Some(name) = text("/metadata/name").filter(|name| name.starts_with(prefix)) else {
-                return;
-            };
-            let key = ResourceKey {
-                provider: provider.clone(),
-                kind: query.kind.clone(),
-                api: Some(api.clone()),
-                namespace: text("/metadata/namespace"),
-                name,
-                region: None,
-            };
-            items.insert(key, item);
+            if let Some(key) = key_of(provider, query, &item) {
+                items.insert(key, item);
+            }
         },
     )
     .await?;
     items
         .into_iter()
-        .map(|(key, item)| {
-            let observed = observed(&key, item)?;
-            Ok(Found {
-                key,
-                document: server.kind.fact(&observed),
-                observed: Some(Box::new(observed)),
-                unreadable: BTreeMap::new(),
-            })
-        })
+        .map(|(key, item)| found(&server.kind, key, item))
         .collect()
+}
+
+/// The type that `query` searches.
+pub(crate) fn api_of(query: &Query) -> Result<&ApiType, ProviderError> {
+    query.api.as_ref().ok_or_else(|| ProviderError::Invalid {
+        target: query.kind.to_string(),
+        message: "a search for objects names their apiVersion and kind".to_owned(),
+        field: None,
+    })
+}
+
+/// What a request for those with `labels` adds to its query.
+pub(crate) fn selector(labels: Option<&str>) -> String {
+    labels.map_or_else(String::new, |labels| {
+        format!("&labelSelector={}", encoded(labels))
+    })
+}
+
+/// Which object `item` is, if its name is one that `query` wants.
+pub(crate) fn key_of(provider: &ProviderName, query: &Query, item: &Json) -> Option<ResourceKey> {
+    let text = |pointer| item.pointer(pointer).and_then(Json::as_str).map(str::to_owned);
+    let prefix = query.name_prefix.as_deref().unwrap_or_default();
+    Some(ResourceKey {
+        provider: provider.clone(),
+        kind: query.kind.clone(),
+        api: query.api.clone(),
+        namespace: text("/metadata/namespace"),
+        name: text("/metadata/name").filter(|name| name.starts_with(prefix))?,
+        region: None,
+    })
+}
+
+/// An object, as a search gives it.
+pub(crate) fn found(kind: &ObjectKind, key: ResourceKey, item: Json) -> Result<Found, ProviderError> {
+    let observed = observed(&key, item)?;
+    Ok(Found {
+        key,
+        document: kind.fact(&observed),
+        observed: Some(Box::new(observed)),
+        unreadable: BTreeMap::new(),
+    })
 }

@@ -29,11 +29,11 @@ const LIST_TRIES: usize = 3;
 pub(crate) struct Unlisted(Mutex<BTreeSet<(ApiType, Option<String>)>>);
 
 impl Unlisted {
-    fn has(&self, group: &(ApiType, Option<String>)) -> bool {
+    pub(crate) fn has(&self, group: &(ApiType, Option<String>)) -> bool {
         self.0.lock().is_ok_and(|groups| groups.contains(group))
     }
 
-    fn add(&self, group: (ApiType, Option<String>)) {
+    pub(crate) fn add(&self, group: (ApiType, Option<String>)) {
         if let Ok(mut groups) = self.0.lock() {
             groups.insert(group);
         }
@@ -56,7 +56,7 @@ pub(crate) async fn observe(server: &Server, wanted: &[Wanted]) -> Vec<Result<Ob
     }
     let mut running: FuturesUnordered<_> = groups
         .into_iter()
-        .map(|(group, keys)| read_group(server, group, keys))
+        .map(|(group, keys)| read_group(server, group, keys, LIST_FROM))
         .collect();
     let mut answers = BTreeMap::new();
     while let Some(group) = running.next().await {
@@ -73,7 +73,7 @@ pub(crate) async fn observe(server: &Server, wanted: &[Wanted]) -> Vec<Result<Ob
         .collect()
 }
 
-fn no_type(key: &ResourceKey) -> ProviderError {
+pub(crate) fn no_type(key: &ResourceKey) -> ProviderError {
     ProviderError::Invalid {
         target: key.to_string(),
         message: "an object is known by its apiVersion and kind".to_owned(),
@@ -81,12 +81,14 @@ fn no_type(key: &ResourceKey) -> ProviderError {
     }
 }
 
-type Answers = BTreeMap<ResourceKey, Result<Observation, ProviderError>>;
+pub(crate) type Answers = BTreeMap<ResourceKey, Result<Observation, ProviderError>>;
 
-async fn read_group(
+/// Reads `keys`, all of one type and namespace; from `list_from` of them on by one list.
+pub(crate) async fn read_group(
     server: &Server,
     group: (ApiType, Option<String>),
     keys: BTreeSet<&ResourceKey>,
+    list_from: usize,
 ) -> Answers {
     let resource = match server.discovery.resource(&server.client, &group.0).await {
         Ok(resource) => resource,
@@ -97,7 +99,7 @@ async fn read_group(
                 .collect();
         }
     };
-    let by_name = keys.len() < LIST_FROM || types::is_secret(&group.0) || server.unlisted.has(&group);
+    let by_name = keys.len() < list_from || types::is_secret(&group.0) || server.unlisted.has(&group);
     if !by_name {
         match read_list(&server.client, &resource, group.1.as_deref(), &keys).await {
             Ok(answers) => return answers,
@@ -209,7 +211,7 @@ pub(crate) async fn list(
                 continue;
             }
             Err(failure) => {
-                let all = all_of(resource, namespace);
+                let all = any_of(resource, namespace);
                 return Err(failure.into_error(|status| meaning(status, "list", resource, &all)));
             }
         };
@@ -230,7 +232,7 @@ fn is_expired(failure: &Failure) -> bool {
 }
 
 /// A key that stands for a whole list, for messages.
-fn all_of(resource: &Resource, namespace: Option<&str>) -> ResourceKey {
+pub(crate) fn any_of(resource: &Resource, namespace: Option<&str>) -> ResourceKey {
     ResourceKey {
         provider: "kubernetes".into(),
         kind: crate::kind::NAME.into(),

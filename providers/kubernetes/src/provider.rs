@@ -23,6 +23,7 @@ pub(crate) struct Server {
     pub(crate) unlisted: observe::Unlisted,
     pub(crate) kind: ObjectKind,
     pub(crate) verdicts: Verdicts,
+    pub(crate) definitions: watch::Definitions,
 }
 
 impl Server {
@@ -33,6 +34,7 @@ impl Server {
             unlisted: observe::Unlisted::default(),
             kind: ObjectKind::new(),
             verdicts: Verdicts::default(),
+            definitions: watch::Definitions::default(),
         }
     }
 }
@@ -84,7 +86,7 @@ impl Provider for KubernetesProvider {
     }
 
     fn watch(&self, watched: &Watched) -> Option<WatchStream> {
-        Some(watch::watch(&self.server, watched))
+        Some(watch::watch(&self.server, &self.name, watched))
     }
 
     /// A cluster has no number of its own; its id is the [`StateStore`](holdfast_contract::StateStore)'s to tell.

@@ -7,6 +7,7 @@
 )]
 
 pub mod manifests;
+pub mod watching;
 
 use std::path::Path;
 use std::sync::Arc;
