@@ -25,6 +25,7 @@ mod reading;
 mod repair;
 mod secrets;
 mod subject;
+mod watching;
 mod writing;
 
 use futures::future::LocalBoxFuture;
@@ -34,11 +35,15 @@ pub use failure::{Failure, Failures};
 pub use preview::{preview_of_equal_is_empty, preview_writes_nothing};
 pub use reading::{
     absence_is_proven_by_not_found, an_unreadable_facet_hides_no_other, an_unserved_kind_is_not_absence,
-    find_is_complete, observe_answers_in_order_and_for_each, watch_reports_a_change_from_outside,
+    find_is_complete, observe_answers_in_order_and_for_each,
 };
 pub use repair::{each_facet_is_repaired_alone, foreign_content_survives_every_write};
 pub use secrets::secrets_do_not_print;
 pub use subject::{Crowd, FacetFault, Fault, Outside, Planted, Secret, Subject};
+pub use watching::{
+    a_watch_of_an_unserved_kind_says_so_once, a_watched_list_tells_what_comes_changes_and_goes,
+    own_resources_are_watched_by_their_mark, watch_reports_a_change_from_outside,
+};
 pub use writing::{
     a_conflicting_version_is_refused, a_missing_resource_is_not_resurrected, create_then_observe_is_equal,
     creating_twice_leaves_one, deleting_what_holds_content_is_refused, second_delete_succeeds,
@@ -93,6 +98,15 @@ const BEHAVIOURS: &[(&str, Behaviour)] = &[
     }),
     ("watch_reports_a_change_from_outside", |s| {
         Box::pin(watch_reports_a_change_from_outside(s))
+    }),
+    ("own_resources_are_watched_by_their_mark", |s| {
+        Box::pin(own_resources_are_watched_by_their_mark(s))
+    }),
+    ("a_watched_list_tells_what_comes_changes_and_goes", |s| {
+        Box::pin(a_watched_list_tells_what_comes_changes_and_goes(s))
+    }),
+    ("a_watch_of_an_unserved_kind_says_so_once", |s| {
+        Box::pin(a_watch_of_an_unserved_kind_says_so_once(s))
     }),
 ];
 

@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::StreamExt;
-use holdfast_contract::{FacetState, Observation, ProviderError, ResourceKey, Seen, Wanted, Watched};
-use tokio::time::timeout;
+use holdfast_contract::{FacetState, Observation, ProviderError, ResourceKey, Wanted};
 
-use crate::drive::{converge, desired, observe, present, read, wanted};
+use crate::drive::{converge, desired, observe, read, wanted};
 use crate::failure::Failure;
 use crate::subject::Subject;
 
@@ -154,7 +152,7 @@ pub async fn observe_answers_in_order_and_for_each(subject: &dyn Subject) -> Res
 }
 
 /// Whether two keys mean one thing, though one of them says more exactly where it lies.
-fn same_thing(one: &ResourceKey, other: &ResourceKey) -> bool {
+pub(crate) fn same_thing(one: &ResourceKey, other: &ResourceKey) -> bool {
     one.kind == other.kind && one.namespace == other.namespace && one.name == other.name
 }
 
@@ -212,58 +210,4 @@ pub async fn find_is_complete(subject: &dyn Subject) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// A watch gives the present state, then each change from outside, and what is gone as absent.
-pub async fn watch_reports_a_change_from_outside(subject: &dyn Subject) -> Result<(), Failure> {
-    let key = subject.fresh().await?;
-    let question = Watched {
-        wanted: vec![wanted(subject, &key)],
-        ..Watched::default()
-    };
-    let Some(mut stream) = subject.provider().watch(&question) else {
-        return if subject.watches() {
-            Err(Failure::new("this provider can't watch, and should"))
-        } else {
-            Ok(())
-        };
-    };
-    let mut next_where = async |what: &str, is_so: &dyn Fn(&Observation) -> bool| {
-        let search = async {
-            while let Some(seen) = stream.next().await {
-                let Seen::One(about, answer) = seen else { continue };
-                let observation = answer.map_err(|error| Failure::provider("watching", &about, &error))?;
-                if same_thing(&about, &key) && is_so(&observation) {
-                    return Ok(());
-                }
-            }
-            Err(Failure::new(format!(
-                "the watch of {key} ended before {what} showed"
-            )))
-        };
-        timeout(subject.patience(), search)
-            .await
-            .unwrap_or_else(|_| Err(Failure::new(format!("the watch of {key} never shows {what}"))))
-    };
-    next_where("its absence", &|seen| seen.present().is_none()).await?;
-    let facets = desired(subject, &key);
-    converge(subject, &key, &facets).await?;
-    next_where("its creation", &|seen| seen.present().is_some()).await?;
-    for (facet, wanted) in &facets {
-        if !subject.change_outside(&key, facet).await? {
-            continue;
-        }
-        let differs = |seen: &Observation| {
-            seen.present().is_some_and(|observed| {
-                let found = subject
-                    .kind()
-                    .compare(facet, wanted, Some(observed), subject.manager());
-                !found.is_empty()
-            })
-        };
-        next_where(&format!("a change of {facet}"), &differs).await?;
-    }
-    present(subject, &key).await?;
-    subject.delete_outside(&key).await?;
-    next_where("its deletion", &|seen| seen.present().is_none()).await
 }

@@ -89,20 +89,26 @@ struct Known {
 }
 
 impl Known {
-    /// The groups in which the two differ.
-    fn changed<'a>(&'a self, before: &'a Self) -> BTreeSet<&'a str> {
-        let differing = |one: &'a Self, other: &'a Self| {
-            let resources = one.resources.iter();
-            resources
-                .filter(|(api, resource)| other.resources.get(*api) != Some(*resource))
-                .map(|(api, _)| api.group())
-        };
-        differing(self, before).chain(differing(before, self)).collect()
+    /// The groups of what this has, and `other` has not, or otherwise.
+    fn without<'a>(&'a self, other: &Self) -> BTreeSet<&'a str> {
+        let resources = self.resources.iter();
+        resources
+            .filter(|(api, resource)| other.resources.get(*api) != Some(*resource))
+            .map(|(api, _)| api.group())
+            .collect()
     }
 }
 
-/// In which group types may have come or gone; none: in any.
-pub(crate) type News = Option<String>;
+/// Which types may be served otherwise than before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Any.
+    Any,
+    /// Of this group some may have come.
+    Came(String),
+    /// Of this group some may have gone.
+    Gone(String),
+}
 
 /// What the server knows, as it said last.
 #[derive(Debug)]
@@ -173,7 +179,7 @@ impl Discovery {
         self.outdated.store(true, Ordering::Release);
     }
 
-    /// Types of the group may have come or gone.
+    /// Types may have come or gone.
     pub(crate) fn tell(&self, news: News) {
         self.outdate();
         // Nobody may be listening.
@@ -214,8 +220,18 @@ impl Discovery {
             }
         };
         if let Some(before) = known.replace(Arc::clone(&fresh)) {
-            for group in fresh.changed(&before) {
-                let _ = self.news.send(Some(group.to_owned()));
+            let came = fresh
+                .without(&before)
+                .into_iter()
+                .map(str::to_owned)
+                .map(News::Came);
+            let gone = before
+                .without(&fresh)
+                .into_iter()
+                .map(str::to_owned)
+                .map(News::Gone);
+            for news in came.chain(gone) {
+                let _ = self.news.send(news);
             }
         }
         Ok(fresh)

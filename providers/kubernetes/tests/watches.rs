@@ -68,9 +68,9 @@ impl Ground {
         self.bench.outside.post(&all, &manifest).await.unwrap();
     }
 
-    async fn merge(&self, name: &str, patch: Json) {
+    async fn merge(&self, name: &str, change: Json) {
         let path = self.bench.config_map(name);
-        self.bench.outside.merge(&path, &patch).await.unwrap();
+        self.bench.outside.merge(&path, &change).await.unwrap();
     }
 
     async fn relabel(&self, name: &str, mark: Option<&str>) {
@@ -350,11 +350,11 @@ async fn where_only_names_may_be_read_each_is_watched_by_itself() {
     for name in &names {
         ground.make(name, Some(MARK)).await;
     }
-    let roles = format!(
+    let rbac = format!(
         "/apis/rbac.authorization.k8s.io/v1/namespaces/{}",
         ground.bench.namespace
     );
-    let rules = json!({ "metadata": { "name": "some" }, "rules": [{
+    let role = json!({ "metadata": { "name": "some" }, "rules": [{
         "apiGroups": [""], "resources": ["configmaps"], "resourceNames": names, "verbs": ["get", "list", "watch"],
     }]});
     let binding = json!({
@@ -365,13 +365,13 @@ async fn where_only_names_may_be_read_each_is_watched_by_itself() {
     ground
         .bench
         .outside
-        .post(&format!("{roles}/roles"), &rules)
+        .post(&format!("{rbac}/roles"), &role)
         .await
         .unwrap();
     ground
         .bench
         .outside
-        .post(&format!("{roles}/rolebindings"), &binding)
+        .post(&format!("{rbac}/rolebindings"), &binding)
         .await
         .unwrap();
     let bob = provider(&ground.cluster.kubeconfig_for("bob").unwrap()).await;

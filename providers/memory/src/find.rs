@@ -12,19 +12,31 @@ use crate::world::State;
 
 pub(crate) fn find(provider: &MemoryProvider, query: &Query) -> Result<Vec<Found>, ProviderError> {
     let mut state = provider.world.lock();
-    let account = provider.signed_in_to(&state);
-    let target = query
+    state.request(Operation::Find, Some(&provider.name), &target_of(query), None)?;
+    look(&mut state, provider, query)
+}
+
+fn target_of(query: &Query) -> String {
+    query
         .api
         .as_ref()
-        .map_or_else(|| query.kind.to_string(), ToString::to_string);
-    state.request(Operation::Find, Some(&provider.name), &target, None)?;
+        .map_or_else(|| query.kind.to_string(), ToString::to_string)
+}
+
+/// What there is, without a request.
+pub(crate) fn look(
+    state: &mut State,
+    provider: &MemoryProvider,
+    query: &Query,
+) -> Result<Vec<Found>, ProviderError> {
+    let account = provider.signed_in_to(state);
     let kind = state.kind(&query.kind)?;
     if let Some(api) = query.api.as_ref().filter(|api| state.scope(api).is_none()) {
         return Err(ProviderError::NotServed { api: api.clone() });
     }
     let selector = match &query.selector {
         Some(text) => Some(Selector::parse(text).map_err(|message| ProviderError::Invalid {
-            target,
+            target: target_of(query),
             message,
             field: None,
         })?),
@@ -38,7 +50,7 @@ pub(crate) fn find(provider: &MemoryProvider, query: &Query) -> Result<Vec<Found
         };
         let is_ours = resource.account.as_ref().is_none_or(|owner| *owner == account);
         if is_ours && is_meant(&resource, kind.as_ref(), query, selector.as_ref()) {
-            found.push(describe(&mut state, provider, kind.as_ref(), &resource, query));
+            found.push(describe(state, provider, kind.as_ref(), &resource, query));
         }
     }
     Ok(found)

@@ -1,6 +1,6 @@
 //! Which types the cluster serves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_contract::{ApiType, Kind, ProviderError, ProviderName, Readiness, Scope, Served};
 
@@ -23,19 +23,33 @@ impl State {
         self.defined(kind.as_ref(), api)
     }
 
-    /// By a definition in the world that is ready: one that isn't Established serves nothing yet.
     fn defined(&self, kind: &dyn Kind, api: &ApiType) -> Option<Scope> {
+        self.definitions(kind)
+            .find_map(|(defined, scope)| (defined == *api).then_some(scope))
+    }
+
+    /// What definitions in the world bring that are ready: one that isn't Established serves nothing yet.
+    fn definitions<'a>(&'a self, kind: &'a dyn Kind) -> impl Iterator<Item = (ApiType, Scope)> + 'a {
         let provider = ProviderName::from("memory");
         self.resources
             .values()
             .filter(|resource| resource.key.kind == *kind.name())
-            .find_map(|resource| {
-                let document = resource.facets.get(kind.root_facet())?;
-                let defined = kind.defines(&resource.key, document);
-                let (_, scope) = defined.into_iter().find(|(defined, _)| defined == api)?;
-                let ready = kind.ready(&resource.observed(kind, &provider)) == Readiness::Ready;
-                ready.then_some(scope)
+            .flat_map(move |resource| {
+                let document = resource.facets.get(kind.root_facet());
+                let defined = document.map(|document| kind.defines(&resource.key, document));
+                let defined = defined.filter(|defined| {
+                    !defined.is_empty() && kind.ready(&resource.observed(kind, &provider)) == Readiness::Ready
+                });
+                defined.unwrap_or_default()
             })
+    }
+
+    /// The types that are served here and not on every server.
+    pub(crate) fn own_types(&self) -> BTreeSet<ApiType> {
+        let kind = self.object_kind();
+        let defined = kind.iter().flat_map(|kind| self.definitions(kind.as_ref()));
+        let defined = defined.map(|(api, _)| api);
+        defined.chain(self.serves.keys().cloned()).collect()
     }
 }
 

@@ -44,7 +44,7 @@ impl Definitions {
     fn set_watched(&self, server: &Server, watched: bool) {
         if self.are_watched.swap(watched, Ordering::AcqRel) && !watched {
             // Whoever relied on it has to ask from now on.
-            server.discovery.tell(None);
+            server.discovery.tell(News::Any);
         }
     }
 
@@ -84,7 +84,7 @@ async fn follow(server: Arc<Server>) {
         namespace: None,
         part: Part::Changes,
     };
-    let mut feed = Feed::new(&server, of, |object| Some(group_of(&object)));
+    let mut feed = Feed::new(&server, of, |definition| Some(news_of(&definition)));
     let mut is_first = true;
     loop {
         match feed.next().await {
@@ -94,13 +94,14 @@ async fn follow(server: Arc<Server>) {
                     // What has come between the server's last word and the beginning of the watch.
                     if let Err(error) = server.discovery.catch_up(&server.client).await {
                         tracing::debug!(%error, "the server's types can't be asked for");
-                        server.discovery.tell(None);
+                        server.discovery.tell(News::Any);
                     }
                 } else {
-                    server.discovery.tell(None);
+                    server.discovery.tell(News::Any);
                 }
             }
-            Event::Changed(group) | Event::Removed(group) => server.discovery.tell(group),
+            Event::Removed(News::Came(group)) => server.discovery.tell(News::Gone(group)),
+            Event::Changed(news) | Event::Removed(news) => server.discovery.tell(news),
             Event::Failed(error) => {
                 server.definitions.set_watched(&server, false);
                 if matches!(error, ProviderError::Denied { .. }) {
@@ -113,8 +114,14 @@ async fn follow(server: Arc<Server>) {
     }
 }
 
-/// A definition is named after its type: `backups.velero.io`.
-fn group_of(definition: &Json) -> News {
+/// What a definition as it is now means. It is named after its type: `backups.velero.io`.
+fn news_of(definition: &Json) -> News {
     let name = definition.pointer("/metadata/name").and_then(Json::as_str);
-    name.and_then(|name| Some(name.split_once('.')?.1.to_owned()))
+    let Some((_, group)) = name.and_then(|name| name.split_once('.')) else {
+        return News::Any;
+    };
+    match definition.pointer("/metadata/deletionTimestamp") {
+        Some(_) => News::Gone(group.to_owned()),
+        None => News::Came(group.to_owned()),
+    }
 }

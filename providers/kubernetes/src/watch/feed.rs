@@ -1,6 +1,7 @@
 //! A list, then a watch from its version on, and what to do when that breaks.
 
 use std::fmt;
+use std::future::pending;
 use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::Duration;
@@ -228,6 +229,10 @@ impl<T: Send> Feed<T> {
                 sleep_until(not_before).await;
                 self.trouble.not_before = None;
             }
+            if !matches!(self.phase, Phase::Resting) {
+                // What was told before this is in the answer.
+                self.news = self.news.resubscribe();
+            }
             let event = match std::mem::replace(&mut self.phase, Phase::List) {
                 Phase::Begin(resource, version, listed) => self.begin(resource, version, listed).await,
                 Phase::Resting => {
@@ -271,21 +276,16 @@ impl<T: Send> Feed<T> {
         let rests = match &error {
             ProviderError::NotServed { .. } => true,
             // Neither time nor tries make it watchable.
-            ProviderError::Unsupported { .. } | ProviderError::Invalid { .. } => {
+            ProviderError::Unsupported { .. } => {
                 self.tries = 0;
                 true
             }
             _ => false,
         };
         self.phase = match phase {
-            _ if rests && self.tries == 0 => {
+            _ if rests => {
                 self.trouble.not_before = None;
                 Phase::Resting
-            }
-            _ if rests => {
-                self.tries -= 1;
-                self.trouble.not_before = Some(Instant::now() + pause(TRIES - self.tries));
-                Phase::List
             }
             // Once it is unknown, only a list makes it known again.
             _ if self.trouble.told.is_some() => Phase::List,
@@ -294,18 +294,32 @@ impl<T: Send> Feed<T> {
         due.then_some(Event::Failed(error))
     }
 
-    /// Waits for news of the type.
+    /// Waits for news of the type; for a while after them, or where none come, not without end.
     async fn rest(&mut self) {
+        let again = if self.tries > 0 {
+            Some(pause(TRIES + 1 - self.tries))
+        } else if self.server.definitions.are_watched() {
+            None
+        } else {
+            Some(varied(POLL))
+        };
         let group = self.of.api.group();
         let news = &mut self.news;
         let told = async {
             loop {
                 match news.recv().await {
-                    Ok(Some(other)) if other != group => {}
-                    Ok(_) | Err(RecvError::Lagged(_)) => break,
+                    Ok(News::Came(other)) if other != group => {}
+                    Ok(News::Gone(_)) => {}
+                    Ok(News::Any | News::Came(_)) | Err(RecvError::Lagged(_)) => break,
                     // The server's own end of it goes with the server, of which this has a part.
-                    Err(RecvError::Closed) => std::future::pending().await,
+                    Err(RecvError::Closed) => pending().await,
                 }
+            }
+        };
+        let paused = async {
+            match again {
+                Some(again) => sleep(again).await,
+                None => pending().await,
             }
         };
         tokio::select! {
@@ -313,14 +327,15 @@ impl<T: Send> Feed<T> {
                 self.tries = TRIES;
                 self.age = ASK_AGAIN;
             }
-            () = sleep(varied(POLL)), if !self.server.definitions.are_watched() => self.age = POLL / 2,
+            () = paused => {
+                self.age = if self.tries > 0 { ASK_AGAIN } else { POLL / 2 };
+                self.tries = self.tries.saturating_sub(1);
+            }
         }
         self.trouble.is_over();
     }
 
     async fn list(&mut self) -> Option<Event<T>> {
-        // What was told before this is in the answer.
-        self.news = self.news.resubscribe();
         let server = Arc::clone(&self.server);
         let resource = match server
             .discovery

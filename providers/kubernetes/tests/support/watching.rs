@@ -80,7 +80,7 @@ impl Watching {
             match timeout_at(end, self.stream.next()).await {
                 Ok(Some(seen)) => self.take(seen),
                 Ok(None) => panic!("the watch ended before {what}"),
-                Err(_) => panic!("never {what}: {:#?}", self.told),
+                Err(elapsed) => panic!("never {what} ({elapsed}): {:#?}", self.told),
             }
         }
     }
