@@ -19,12 +19,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
+use futures::stream::iter;
 use holdfast_conformance::{Failure, run_all};
 use holdfast_contract::{
-    Action, ApiType, Change, Desired, Difference, Facet, FacetState, Found, Guard, Observation, Observed,
-    Path, Preview, Provider, ProviderError, ProviderName, Query, Served, Value, Wanted, WatchStream, Watched,
-    Write, Written,
+    Action, ApiType, Change, Desired, Difference, Facet, FacetState, Found, Guard, Kind, Observation,
+    Observed, Path, Preview, Provider, ProviderError, ProviderName, Query, Seen, Served, Value, Wanted,
+    WatchStream, Watched, Write, Written,
 };
+use holdfast_kubernetes::ObjectKind;
 use serde_json::json;
 use subject::{InMemory, Wrap, buckets, custom_objects, secrets};
 
@@ -47,6 +49,9 @@ enum Flaw {
     PreviewsByWriting,
     PreviewsEqualAsDifferent,
     WatchesOnce,
+    TakesUnmarkedForAbsent,
+    TellsNoEndOfAList,
+    TellsUnservedTwice,
 }
 
 /// A provider with a flaw.
@@ -226,6 +231,33 @@ impl Provider for Flawed {
         let stream = self.inner.watch(watched)?;
         match self.flaw {
             Flaw::WatchesOnce => Some(stream.take(1).boxed()),
+            Flaw::TakesUnmarkedForAbsent => {
+                let mark = watched.mark.clone();
+                let kind = ObjectKind::new();
+                let flawed = stream.map(move |seen| match seen {
+                    Seen::One(key, Ok(Observation::Present(observed)))
+                        if mark.is_some() && kind.marked_by(&observed) != mark =>
+                    {
+                        Seen::One(key, Ok(Observation::Absent))
+                    }
+                    seen => seen,
+                });
+                Some(flawed.boxed())
+            }
+            Flaw::TellsNoEndOfAList => {
+                let flawed = stream.filter(|seen| std::future::ready(!matches!(seen, Seen::Unlisted(..))));
+                Some(flawed.boxed())
+            }
+            Flaw::TellsUnservedTwice => {
+                let flawed = stream.flat_map(|seen| {
+                    let again = match &seen {
+                        Seen::All(_, Err(ProviderError::NotServed { .. })) => Some(seen.clone()),
+                        _ => None,
+                    };
+                    iter([Some(seen), again].into_iter().flatten())
+                });
+                Some(flawed.boxed())
+            }
             _ => Some(stream),
         }
     }
@@ -278,6 +310,18 @@ async fn each_flaw_is_found_by_the_behaviour_that_is_there_for_it() {
         (Flaw::PreviewsByWriting, "preview_writes_nothing"),
         (Flaw::PreviewsEqualAsDifferent, "preview_of_equal_is_empty"),
         (Flaw::WatchesOnce, "watch_reports_a_change_from_outside"),
+        (
+            Flaw::TakesUnmarkedForAbsent,
+            "own_resources_are_watched_by_their_mark",
+        ),
+        (
+            Flaw::TellsNoEndOfAList,
+            "a_watched_list_tells_what_comes_changes_and_goes",
+        ),
+        (
+            Flaw::TellsUnservedTwice,
+            "a_watch_of_an_unserved_kind_says_so_once",
+        ),
     ];
     let mut missed: Vec<(Flaw, &str, Vec<String>)> = Vec::new();
     for (flaw, behaviour) in of_objects {
