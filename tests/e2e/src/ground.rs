@@ -6,6 +6,7 @@ use tokio::{runtime::Runtime, sync::OnceCell};
 
 use crate::{
     api::Api,
+    enforcer::Enforcer,
     program::{Output, Running},
     stage::STATE,
     witness::Witness,
@@ -92,6 +93,21 @@ impl Ground {
             ("KUBECONFIG", kubeconfig.display().to_string()),
         ];
         Running::start(arguments, &variables)
+    }
+
+    /// Starts `holdfast run` with these arguments, as an administrator would.
+    ///
+    /// # Panics
+    /// If the kubeconfig can't be written.
+    #[must_use]
+    pub fn enforce(&self, arguments: &[&str]) -> Enforcer {
+        let kubeconfig = self.cluster.kubeconfig_for("admin").unwrap();
+        let home = self.home.path();
+        let variables = [
+            ("HOME", home.display().to_string()),
+            ("KUBECONFIG", kubeconfig.display().to_string()),
+        ];
+        Enforcer::start(home, arguments, &variables)
     }
 
     /// Runs `kubectl` as an administrator; what it wrote, or what it complained of.

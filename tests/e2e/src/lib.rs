@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Stage`] | a cluster with all its controllers, and LocalStack behind a recording proxy, set up as managed-velero's `sandbox.yaml` says |
 //! | [`Stage::holdfast`] | one run of the program on it, as a process with nothing but what it needs in its environment |
+//! | [`Stage::enforce`], [`Ground::enforce`] | the program at work for good |
 //! | [`Stage::witness`] | the same, with every request that it made, as the servers tell of them |
 //! | [`Api`] | a hand on the API server that isn't the program under test |
 //! | [`Ground`], [`Policy`] | a cluster alone, and policies that a test writes: for what is about objects only |
@@ -28,6 +29,7 @@
 )]
 
 mod api;
+mod enforcer;
 mod ground;
 mod others;
 mod predecessor;
@@ -39,6 +41,7 @@ mod webhook;
 mod witness;
 
 pub use api::{Api, Served, path, path_of};
+pub use enforcer::{Enforcer, SHORT_LEASES};
 pub use ground::{Ground, Policy, on_ground, on_own_ground};
 pub use predecessor::{BUCKET, MANAGER};
 pub use program::{Output, Running, binary, root, sandbox};

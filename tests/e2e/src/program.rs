@@ -1,5 +1,6 @@
 use std::{
     ffi::OsString,
+    fs::File,
     path::{Path, PathBuf},
     process::Stdio,
     sync::OnceLock,
@@ -122,6 +123,22 @@ impl Running {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program can be run");
+        Self(child)
+    }
+
+    /// The same, with all that it says in `log`: for a run that says more than a pipe holds.
+    pub(crate) fn start_logging(arguments: &[&str], variables: &[(&str, String)], log: File) -> Self {
+        let child = Command::new(binary())
+            .args(arguments)
+            .current_dir(root())
+            .env_clear()
+            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(log))
             .kill_on_drop(true)
             .spawn()
             .expect("the program can be run");

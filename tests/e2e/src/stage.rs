@@ -12,6 +12,7 @@ use tokio::{runtime::Runtime, sync::Mutex, task::JoinHandle};
 
 use crate::{
     api::{Api, path, path_of},
+    enforcer::Enforcer,
     others::{self, CREDENTIALS, Kind, LOCATIONS},
     program::{Output, Running, root, send_signal},
     store::Store,
@@ -234,6 +235,16 @@ impl Stage {
         all.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let all: Vec<_> = all.into_iter().collect();
         Running::start(arguments, &all)
+    }
+
+    /// Starts `holdfast run` on a policy's folder, as an administrator would, and with these arguments on top.
+    #[must_use]
+    pub fn enforce(&self, policy: &str, arguments: &[&str]) -> Enforcer {
+        let mut all = vec![policy];
+        all.extend(arguments);
+        let endpoint = ("AWS_ENDPOINT_URL_S3", self.s3.store().endpoint.clone());
+        let variables: Vec<_> = self.environment().into_iter().chain([endpoint]).collect();
+        Enforcer::start(&self.home(), &all, &variables)
     }
 
     /// Runs the program to its end.

@@ -1,0 +1,17 @@
+//! `holdfast run`: what drifts is put back, nothing is asked at rest, and nothing that happens to it, or to a server, ends
+//! that.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod edits;
+mod objects;
+mod outages;
+mod replicas;
+mod rest;
+mod velero;
