@@ -11,6 +11,7 @@
 //! | `shares` | shares the policies out among replicas |
 //! | `clerk` | tells of one policy: log, metrics, status, events |
 //! | `health` | whether all of it is alive and ready |
+//! | [`metrics`], [`http`] | what is counted, and what probes and scrapers are told |
 //!
 //! The policy's lease is the only lock. Whoever holds it enforces the policy, and tells of it. There is no leader: replicas
 //! share the policies out by taking their leases, each as many as come to it.
@@ -25,6 +26,8 @@ mod clerk;
 pub mod enforcer;
 pub mod files;
 mod health;
+pub mod http;
+pub mod metrics;
 mod shares;
 mod task;
 pub mod work;
