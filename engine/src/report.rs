@@ -12,7 +12,9 @@ use crate::checks::CheckResult;
 use crate::clock;
 use crate::phase::Phase;
 use crate::plan::PROOFS;
-use crate::step::{Excess, FacetChange, Held, HoldState, Plan, PlannedResource, Step, StepVerb};
+use crate::step::{
+    Excess, FacetChange, Held, HoldState, MODE_ENFORCE, Plan, PlannedResource, Step, StepVerb,
+};
 
 mod text;
 mod values;
@@ -102,6 +104,14 @@ pub struct ResourceReport {
     /// How far it is proven that what was there once is gone; left out where it is there, or never was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vanished: Option<VanishedReport>,
+}
+
+impl ResourceReport {
+    /// Whether what would be done is left undone because of `mode: Observe`.
+    #[must_use]
+    pub fn is_only_observed(&self) -> bool {
+        self.action.is_some() && self.waits.iter().any(|waits| waits == MODE_ENFORCE)
+    }
 }
 
 /// What a rule's `hold` says of a disruptive change.

@@ -176,6 +176,9 @@ impl Held {
     }
 }
 
+/// What a step of a rule that only observes waits for.
+pub const MODE_ENFORCE: &str = "mode Enforce";
+
 /// One planned change of one resource.
 #[derive(Clone, Debug)]
 pub struct Step {

@@ -11,6 +11,9 @@
 //! | `shares` | shares the policies out among replicas |
 //! | `clerk` | tells of one policy: log, metrics, status, events |
 //! | `health` | whether all of it is alive and ready |
+//! | [`story`] | what has happened to a policy, told once; [`notices`] makes events of it |
+//! | [`status`], [`results`] | what a Policy's status and its `PolicyReport` say |
+//! | [`reasons`], [`fault`] | the closed lists of reasons, and what stands in the way of a policy as a whole |
 //! | [`metrics`], [`http`] | what is counted, and what probes and scrapers are told |
 //!
 //! The policy's lease is the only lock. Whoever holds it enforces the policy, and tells of it. There is no leader: replicas
@@ -24,12 +27,19 @@
 
 mod clerk;
 pub mod enforcer;
+pub mod fault;
 pub mod files;
 mod health;
 pub mod http;
 pub mod metrics;
+pub mod notices;
+pub mod reasons;
+pub mod results;
 mod shares;
+pub mod status;
+pub mod story;
 mod task;
+mod words;
 pub mod work;
 
 pub use enforcer::{Enforcer, Settings, Worlds};

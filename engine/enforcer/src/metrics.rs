@@ -15,6 +15,9 @@ use holdfast_engine::step::StepVerb;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::reasons::EventReason;
+use crate::story::News;
+
 mod exposition;
 
 use exposition::Exposition;
@@ -169,23 +172,22 @@ impl Metrics {
         of.phases = phases;
     }
 
-    /// A resource that held doesn't hold any more.
-    pub fn drifted(&self, policy: &PolicyId, address: &str) {
+    /// What has happened to the policy's resources: what of it is drift, and what a repair.
+    pub fn news(&self, policy: &PolicyId, news: &[News]) {
         let mut counts = self.counts();
-        increase(
-            counts
-                .of(policy)
-                .drifts
-                .entry(rule(address).to_owned())
-                .or_default(),
-        );
-    }
-
-    /// A resource that didn't hold any more was put right.
-    pub fn repaired(&self, policy: &PolicyId, address: &str, verb: StepVerb) {
-        let mut counts = self.counts();
-        let key = (rule(address).to_owned(), verb);
-        increase(counts.of(policy).repairs.entry(key).or_default());
+        for news in news {
+            let Some(address) = &news.address else { continue };
+            let rule = rule(address).to_owned();
+            match (news.reason, news.verb) {
+                (EventReason::DriftDetected, _) => {
+                    increase(counts.of(policy).drifts.entry(rule).or_default());
+                }
+                (EventReason::DriftRepaired, Some(verb)) => {
+                    increase(counts.of(policy).repairs.entry((rule, verb)).or_default());
+                }
+                _ => {}
+            }
+        }
     }
 
     /// The policy is gone, and all that was counted of it goes with it.

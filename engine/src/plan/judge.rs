@@ -12,7 +12,7 @@ use crate::address::Address;
 use crate::evaluate::NoAnswer;
 use crate::graph::{Naming, Resource, State, is_unserved};
 use crate::phase::{Event, Phase};
-use crate::step::{Step, StepVerb};
+use crate::step::{MODE_ENFORCE, Step, StepVerb};
 
 /// Judges one resource.
 pub(super) struct Judge<'j, 'a> {
@@ -178,7 +178,7 @@ impl Judge<'_, '_> {
             return Some(Found::new(Event::Refused, why));
         }
         if self.resource.mode == Mode::Observe {
-            step.waits = vec!["mode Enforce".to_owned()];
+            step.waits = vec![MODE_ENFORCE.to_owned()];
             return Some(Found::new(
                 Event::Refused,
                 "mode is Observe: reported, not written",

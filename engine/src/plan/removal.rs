@@ -11,7 +11,7 @@ use crate::ledger::Removable;
 use crate::phase::{Event, IllegalTransition, Phase};
 use crate::providers::ProviderSettings;
 use crate::removal::Leaving;
-use crate::step::{Forgotten, Plan, PlannedResource, Step, StepVerb};
+use crate::step::{Forgotten, MODE_ENFORCE, Plan, PlannedResource, Step, StepVerb};
 
 /// Why a deletion is planned.
 const REASON: &str = "left the policy, which made it; its rule said `onRemove: Delete`";
@@ -175,7 +175,7 @@ fn judge(input: &Input<'_>, leaving: &Leaving<'_>, dependents: &[&Leaving<'_>]) 
         return Judged::Found(Box::new(Found::new(Event::Refused, why).with(step)));
     }
     if input.mode == Mode::Observe {
-        step.waits = vec!["mode Enforce".to_owned()];
+        step.waits = vec![MODE_ENFORCE.to_owned()];
         let observe = Found::new(Event::Refused, "mode is Observe: reported, not written");
         return Judged::Found(Box::new(observe.with(step)));
     }

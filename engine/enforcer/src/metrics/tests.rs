@@ -18,6 +18,18 @@ fn request(operation: &'static str, outcome: &'static str, milliseconds: u64) ->
     }
 }
 
+fn happened(metrics: &Metrics, name: &str, reason: EventReason, address: &str) {
+    let news = News {
+        reason,
+        address: Some(address.to_owned()),
+        key: None,
+        verb: (reason == EventReason::DriftRepaired).then_some(StepVerb::Update),
+        phase: None,
+        sentence: String::new(),
+    };
+    metrics.news(&policy(name), &[news]);
+}
+
 /// The lines that hold `part`, but for those that describe.
 fn lines(metrics: &Metrics, part: &str) -> Vec<String> {
     let text = metrics.text();
@@ -91,9 +103,9 @@ fn what_belongs_to_a_policy_goes_with_it() {
     for name in ["one", "two"] {
         metrics.held(&policy(name), true);
         metrics.ready(&policy(name), name == "one");
-        metrics.drifted(&policy(name), r#"guard["team-a"]"#);
-        metrics.drifted(&policy(name), r#"guard["team-b"]"#);
-        metrics.repaired(&policy(name), r#"guard["team-b"]"#, StepVerb::Update);
+        happened(&metrics, name, EventReason::DriftDetected, r#"guard["team-a"]"#);
+        happened(&metrics, name, EventReason::DriftDetected, r#"guard["team-b"]"#);
+        happened(&metrics, name, EventReason::DriftRepaired, r#"guard["team-b"]"#);
     }
     let of = |name: &str| lines(&metrics, &format!("policy=\"holdfast-system/{name}\""));
     assert_eq!(
@@ -128,7 +140,7 @@ fn the_same_counts_give_the_same_bytes() {
         let metrics = Metrics::new("1.2.3");
         for name in names {
             metrics.held(&policy(name), true);
-            metrics.drifted(&policy(name), name);
+            happened(&metrics, name, EventReason::DriftDetected, name);
         }
         metrics.text()
     };
