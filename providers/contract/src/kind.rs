@@ -8,6 +8,7 @@ use crate::difference::{Change, Difference};
 use crate::key::{ApiType, Facet, KindName, ProviderName, ResourceKey};
 use crate::observation::Observed;
 use crate::path::Path;
+use crate::permission::{Permissions, Usage};
 use crate::provider::{Scope, Served};
 use crate::shape::Shape;
 use crate::value::{Unknown, Value};
@@ -148,6 +149,12 @@ pub trait Kind: Debug + Send + Sync {
     fn lockouts(&self, desired: &Value, settings: &BTreeMap<String, Value>) -> Vec<Lockout> {
         let _ = (desired, settings);
         Vec::new()
+    }
+
+    /// What whoever does all that `usages` says must be allowed to do: no less, and no more where that can be told.
+    fn permissions(&self, usages: &[Usage]) -> Permissions {
+        let _ = usages;
+        Permissions::new()
     }
 
     /// Why deleting it destroys more than itself (a namespace, a volume claim), which needs `Cascade` allowed.

@@ -28,6 +28,7 @@ mod kind;
 mod meter;
 mod observation;
 mod path;
+mod permission;
 mod provider;
 mod registry;
 mod shape;
@@ -46,6 +47,7 @@ pub use kind::{Attributes, Danger, Implied, Kind, Locator, Lockout, Mark, NotLoc
 pub use meter::{Measured, Meter};
 pub use observation::{Conflict, FacetState, Observation, Observed, Version, Wanted};
 pub use path::{Path, Segment};
+pub use permission::{Called, Deed, Permission, Permissions, RbacRule, Usage};
 pub use provider::{Fidelity, Found, Preview, Provider, Query, Scope, Served, Written};
 pub use registry::{CredentialSource, ProviderConfig, ProviderFactory, Registry};
 pub use shape::{Field, ListIdentity, Shape};

@@ -99,7 +99,7 @@ pub enum Served {
 }
 
 /// Where objects of a type live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Scope {
     /// In the whole cluster.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use holdfast_contract::{
     ApiType, Attributes, Change, Desired, Difference, Facet, FacetState, Implied, Kind, KindName, Locator,
-    Mark, NotLocated, Observed, Path, Readiness, ResourceKey, Scope, Served, Shape, Value, Yields,
+    Mark, NotLocated, Observed, Path, Permissions, Readiness, ResourceKey, Scope, Served, Shape, Usage,
+    Value, Yields,
 };
 
 use crate::compare::{self, Facts};
@@ -12,7 +13,7 @@ use crate::controlled::without_controlled;
 use crate::merge;
 use crate::owned::Owners;
 use crate::takeover::moved;
-use crate::{definition, disruption, secret, status, types};
+use crate::{definition, disruption, permissions, secret, status, types};
 
 /// The name of the kind.
 pub(crate) const NAME: &str = "kubernetes/Object";
@@ -348,6 +349,10 @@ impl Kind for ObjectKind {
             .flatten()
     }
 
+    fn permissions(&self, usages: &[Usage]) -> Permissions {
+        permissions::permissions(usages)
+    }
+
     fn cascades(&self, key: &ResourceKey) -> Option<&'static str> {
         let api = key.api.as_ref()?;
         match (api.group(), api.kind.as_str()) {
@@ -506,7 +511,7 @@ fn is_namespace(name: &str) -> bool {
 }
 
 /// The types that a CRD's document makes the server serve.
-fn defined_by(definition: &Value) -> Vec<(ApiType, Scope)> {
+pub(crate) fn defined_by(definition: &Value) -> Vec<(ApiType, Scope)> {
     let spec = |keys: &[&str]| definition.get("spec").and_then(|spec| spec.at(keys));
     let (Some(group), Some(kind)) = (
         spec(&["group"]).and_then(Value::as_str),

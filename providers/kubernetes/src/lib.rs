@@ -65,6 +65,7 @@ mod lists;
 mod merge;
 mod observe;
 mod owned;
+mod permissions;
 mod preview;
 mod provider;
 mod quantity;

@@ -18,7 +18,7 @@ use crate::provider::Server;
 use crate::{secret, types};
 
 /// From how many objects of one type and namespace on one list is cheaper than a request for each.
-const LIST_FROM: usize = 4;
+pub(crate) const LIST_FROM: usize = 4;
 /// Objects to a page of a list. The server may give fewer.
 pub(crate) const PAGE: usize = 500;
 /// How often a list is begun anew because its snapshot went before its last page was read.

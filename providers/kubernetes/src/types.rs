@@ -127,6 +127,20 @@ pub(crate) fn scope(api: &ApiType) -> Option<Served> {
     holds(&NAMESPACED).then_some(Served::Yes(Scope::Namespaced))
 }
 
+/// What objects of `kind` are called in paths, by the rule that the types of Kubernetes and nearly all others follow.
+pub(crate) fn plural(kind: &str) -> String {
+    let word = kind.to_ascii_lowercase();
+    if word == "endpoints" {
+        return word;
+    }
+    let before = word.chars().rev().nth(1);
+    match word.strip_suffix('y') {
+        Some(stem) if !before.is_some_and(|letter| "aeiou".contains(letter)) => format!("{stem}ies"),
+        _ if ["s", "x", "z", "ch", "sh"].iter().any(|end| word.ends_with(end)) => word + "es",
+        _ => word + "s",
+    }
+}
+
 /// Whether `api` is the core group's `Secret`.
 pub(crate) fn is_secret(api: &ApiType) -> bool {
     api.group().is_empty() && api.kind == "Secret"
@@ -152,6 +166,21 @@ mod tests {
         // No server serves this version any more: it must be asked.
         assert_eq!(scope("apps/v1beta1", "Deployment"), None);
         assert_eq!(scope("velero.io/v1", "Backup"), None);
+    }
+
+    #[test]
+    fn plurals_follow_the_rule_of_kubernetes() {
+        let plurals = ["NetworkPolicy", "Ingress", "Endpoints", "Gateway", "Deployment"].map(plural);
+        assert_eq!(
+            plurals,
+            [
+                "networkpolicies",
+                "ingresses",
+                "endpoints",
+                "gateways",
+                "deployments"
+            ]
+        );
     }
 
     #[test]

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use holdfast_contract::{
     ApiType, Attributes, Change, Danger, Desired, Difference, Facet, FacetState, Field, Implied, Kind,
-    KindName, Locator, Lockout, Mark, NotLocated, Observed, Path, ProviderError, Readiness, ResourceKey,
-    Scope, Served, Shape, Value,
+    KindName, Locator, Lockout, Mark, NotLocated, Observed, Path, Permissions, ProviderError, Readiness,
+    ResourceKey, Scope, Served, Shape, Usage, Value,
 };
 
 use crate::table::{self, Document, ROOT_FACET, Row};
-use crate::{expiry, lock, lockout, names, normal, policy_document};
+use crate::{expiry, lock, lockout, names, normal, permissions, policy_document};
 
 /// The kind's name.
 pub(crate) const KIND: &str = "s3/Bucket";
@@ -312,6 +312,10 @@ impl Kind for BucketKind {
     }
 
     /// Never: a bucket is deleted only when it is empty.
+    fn permissions(&self, usages: &[Usage]) -> Permissions {
+        permissions::permissions(usages)
+    }
+
     fn cascades(&self, _key: &ResourceKey) -> Option<&'static str> {
         None
     }
