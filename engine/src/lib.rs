@@ -22,6 +22,8 @@
 //! them again and again until everything holds, nothing moves any more, or the time is up; [`keep`] does so for good. What is known only after a
 //! write is left to the next pass, which reads again only what may have changed.
 //!
+//! [`permissions`] tells what a policy takes, without reading anything.
+//!
 //! [`phase`] is the state machine of one resource, and its only transition function.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
@@ -42,6 +44,7 @@ pub mod lease;
 pub mod ledger;
 pub mod objects;
 pub mod observe;
+pub mod permissions;
 pub mod phase;
 pub mod plan;
 pub mod preview;

@@ -46,6 +46,12 @@ impl Parameters {
 }
 
 impl Supplied {
+    /// The parameter that it is for.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A flag, `expiryDays=30`: the text is read as the parameter's type wants it.
     ///
     /// # Errors
