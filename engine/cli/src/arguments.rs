@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Show all that is wrong with policies; never touches the network.
     Validate(Validate),
+    /// Show what whoever keeps policies must be allowed to do; never touches the network.
+    Permissions(Permissions),
     /// Print the JSON schema of policies, for editors.
     Schema,
     /// Explain a part of holdfast.
@@ -257,6 +259,30 @@ pub(crate) struct Validate {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Permissions {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// How to print it.
+    #[arg(short, long, value_enum, default_value_t = PermissionsOutput::Text)]
+    pub(crate) output: PermissionsOutput,
+    /// The ServiceAccount that gets the roles of `-o rbac`; else the one that the policy names, or one of the policy's own
+    /// name.
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = account)]
+    pub(crate) account: Option<(String, String)>,
+}
+
+/// How to print permissions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PermissionsOutput {
+    /// For people.
+    Text,
+    /// Roles and their bindings, for a cluster.
+    Rbac,
+    /// A policy of IAM, for AWS.
+    AwsIam,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Explain {
     /// What to explain.
     #[arg(value_enum)]
@@ -311,6 +337,16 @@ impl Arguments {
             LogFormat::Text => log.init(),
             LogFormat::Json => log.json().flatten_event(true).init(),
         }
+    }
+}
+
+/// `NAMESPACE/NAME`.
+fn account(text: &str) -> Result<(String, String), String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+            Ok((namespace.to_owned(), name.to_owned()))
+        }
+        _ => Err(format!("`{text}` is no account; write it as NAMESPACE/NAME")),
     }
 }
 

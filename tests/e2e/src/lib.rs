@@ -6,6 +6,7 @@
 //! | [`Stage::holdfast`] | one run of the program on it, as a process with nothing but what it needs in its environment |
 //! | [`Stage::enforce`], [`Ground::enforce`] | the program at work for good |
 //! | [`Stage::witness`] | the same, with every request that it made, as the servers tell of them |
+//! | [`Power`] | what roles allow, and what of it was used |
 //! | [`Api`] | a hand on the API server that isn't the program under test |
 //! | [`Ground`], [`Policy`] | a cluster alone, and policies that a test writes: for what is about objects only |
 //! | [`Webhook`] | an admission webhook that the API server calls |
@@ -32,6 +33,7 @@ mod api;
 mod enforcer;
 mod ground;
 mod others;
+mod power;
 mod predecessor;
 mod program;
 mod report;
@@ -43,6 +45,7 @@ mod witness;
 pub use api::{Api, Served, path, path_of};
 pub use enforcer::{Enforcer, SHORT_LEASES};
 pub use ground::{Ground, Policy, on_ground, on_own_ground};
+pub use power::{Power, denied};
 pub use predecessor::{BUCKET, MANAGER};
 pub use program::{Output, Running, binary, root, sandbox};
 pub use report::{address_of, changes, resource};

@@ -2,6 +2,7 @@
 
 mod apply;
 mod explain;
+mod permissions;
 mod plan;
 mod run;
 mod schema;
@@ -56,6 +57,7 @@ pub(crate) async fn run(arguments: Arguments, printer: Printer) -> Exit {
         Command::Apply(arguments) => apply::run(arguments, printer).await,
         Command::Run(arguments) => run::run(arguments, printer).await,
         Command::Validate(arguments) => validate::run(&arguments, printer),
+        Command::Permissions(arguments) => permissions::run(&arguments, printer),
         Command::Schema => schema::run(printer),
         Command::Explain(arguments) => explain::run(arguments.topic, printer),
     }
