@@ -314,10 +314,11 @@ impl Needs<'_> {
                 .reduce(|whole, part| lay_under(part, &whole));
             let document = whole.map_or_else(Document::map, |whole| whole.value);
             let usage = Usage {
-                name: self.named(variant, name, &roots),
+                name: self.named(name, &roots),
                 region,
                 ..usage(kind.as_ref(), variant, deeds, document)
             };
+            self.search(rule, variant, kind.as_ref(), &usage);
             self.add(kind_name, usage);
             return;
         }
@@ -341,15 +342,35 @@ impl Needs<'_> {
         }
     }
 
-    fn named(&self, variant: &Variant, name: &Name, roots: &Roots) -> Called {
+    fn named(&self, name: &Name, roots: &Roots) -> Called {
         match name {
-            // Whatever bears the marks is taken, whatever it is called.
-            _ if variant.adopt.is_some() => Called::Anything,
             Name::Given(name) => self.called(name, roots),
             Name::Generate { prefix, .. } => self
                 .text(prefix, roots)
                 .map_or(Called::Anything, Called::Prefixed),
         }
+    }
+
+    /// What looking for a resource by its marks takes. One that bears them may be called anything, and then all that
+    /// `usage` takes is needed there as well: that is said, and not taken, as it would be power over all there are.
+    fn search(&mut self, rule: &Rule, variant: &Variant, kind: &dyn Kind, usage: &Usage) {
+        let Called::Prefixed(prefix) = &usage.name else {
+            return;
+        };
+        if variant.adopt.is_some() {
+            let note = format!(
+                "what the rule `{}` adopts may be called otherwise than {prefix}…; then all of it is needed there, too",
+                rule.key
+            );
+            self.permissions.notes.insert(note);
+        }
+        let search = Usage {
+            region: usage.region.clone(),
+            read: kind.created_with().iter().cloned().collect(),
+            deeds: [Deed::Find].into(),
+            ..Usage::default()
+        };
+        self.add(kind.name().clone(), search);
     }
 
     /// What is done beside reading and writing facets; none where nothing is written.

@@ -167,7 +167,7 @@ fn parameters_that_come_from_the_cluster_are_not_known_unless_somebody_sets_them
 }
 
 #[test]
-fn a_generated_bucket_takes_its_prefix_and_an_adopted_one_may_be_any() {
+fn a_generated_bucket_takes_its_prefix_and_all_are_searched_but_none_of_them_is_written() {
     let spec = |adopt: &str| {
         format!(
             "\n  providers: {{ s3: {{ region: eu-central-1, credentials: [{{ secret: {{ name: keys }} }}] }} }}\n  rules:\n    \
@@ -179,7 +179,6 @@ fn a_generated_bucket_takes_its_prefix_and_an_adopted_one_may_be_any() {
     for one in [
         "s3:PutBucketVersioning on arn:aws:s3:::b-*",
         "s3:CreateBucket on arn:aws:s3:::b-*",
-        "s3:GetBucketTagging on arn:aws:s3:::b-*",
         "s3:ListAllMyBuckets on *",
         "get secrets keys in n",
     ] {
@@ -190,11 +189,20 @@ fn a_generated_bucket_takes_its_prefix_and_an_adopted_one_may_be_any() {
             .iter()
             .any(|one| one.contains("Lifecycle") || one.contains("Delete"))
     );
+    assert!(
+        has(&generated, "s3:GetBucketTagging on *"),
+        "all are searched for its marks"
+    );
     let adopted = of(&spec("adopt: { tags: { team: us } }"), &[]);
     assert!(
-        has(&adopted, "s3:PutBucketVersioning on *"),
+        !has(&adopted, "s3:PutBucketVersioning on *"),
         "{:?}",
         told(&adopted)
+    );
+    assert!(
+        adopted.notes.iter().any(|note| note.contains("rule `b` adopts")),
+        "{:?}",
+        adopted.notes
     );
 }
 

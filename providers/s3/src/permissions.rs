@@ -18,8 +18,10 @@ pub(crate) fn permissions(usages: &[Usage]) -> Permissions {
         };
         // Whether it is there at all; that it has gone, and that it is ours, is shown by the list.
         on("*", "s3:ListAllMyBuckets");
-        on(&bucket, "s3:ListBucket");
         on(&bucket, "s3:GetBucketLocation");
+        if !usage.deeds.contains(&Deed::Find) {
+            on(&bucket, "s3:ListBucket");
+        }
         for row in usage.read.iter().filter_map(|facet| table::row(facet.as_str())) {
             let place = match row.document {
                 Document::Account(_) => "*",
