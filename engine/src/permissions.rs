@@ -435,7 +435,7 @@ impl Needs<'_> {
             return documents;
         }
         let for_each = match &tree.node {
-            TreeNode::Map { for_each, .. } => for_each.as_ref(),
+            TreeNode::Map { for_each, .. } => for_each.as_deref(),
             _ => None,
         };
         let each = self.items(for_each, roots);
