@@ -265,7 +265,7 @@ pub(crate) struct Permissions {
     /// How to print it.
     #[arg(short, long, value_enum, default_value_t = PermissionsOutput::Text)]
     pub(crate) output: PermissionsOutput,
-    /// The ServiceAccount that gets the roles of `-o rbac`; else the one that the policy names, or one of the policy's own
+    /// The service account that gets the roles of `-o rbac`; else the one that the policy names, or one of the policy's own
     /// name.
     #[arg(long, value_name = "NAMESPACE/NAME", value_parser = account)]
     pub(crate) account: Option<(String, String)>,
