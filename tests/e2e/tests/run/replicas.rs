@@ -12,7 +12,7 @@ fn two_replicas_whose_holder_is_killed_in_the_middle_of_a_creation_end_with_one_
         for (number, after) in [
             (1, Action::Reset),
             (1, Action::DropAnswer),
-            (3, Action::DropAnswer),
+            (2, Action::DropAnswer),
         ] {
             stage.forget_the_bucket().await;
             stage.s3.clear();

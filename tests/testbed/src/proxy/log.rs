@@ -27,6 +27,8 @@ pub struct Request {
     pub query: String,
     /// By lower-case name; several values are joined by `, `, credentials are `(redacted)`.
     pub headers: BTreeMap<String, String>,
+    /// The id of the key that signed it, which is no secret by itself; none where nobody signed.
+    pub key_id: Option<String>,
     /// What was sent; the first MiB of it.
     pub body: Bytes,
     /// What the client got; none before the answer, or if the fault was to give none.
@@ -49,6 +51,7 @@ impl Request {
             path: incoming.uri.path().to_owned(),
             query: incoming.uri.query().unwrap_or_default().to_owned(),
             headers: recorded(&incoming.headers),
+            key_id: key_id(&incoming.headers),
             body: capped(&incoming.body),
             status: None,
             answer: Bytes::new(),
@@ -98,6 +101,13 @@ pub fn round_trips(requests: &[Request]) -> usize {
         }
     }
     count
+}
+
+/// `AWS4-HMAC-SHA256 Credential=ID/DATE/REGION/s3/aws4_request, …`
+fn key_id(headers: &HeaderMap) -> Option<String> {
+    let signed = headers.get("authorization")?.to_str().ok()?;
+    let (_, credential) = signed.split_once("Credential=")?;
+    Some(credential.split_once('/')?.0.to_owned())
 }
 
 fn recorded(headers: &HeaderMap) -> BTreeMap<String, String> {
