@@ -1,111 +1,294 @@
-//! Tells of one policy: one line in the log for each transition.
+//! Tells of one policy: a line in the log for each transition, what is counted, its status, its events, its report.
+//!
+//! What happens is told in order, as it happens; what goes to the cluster is written by a task of its own, so that nobody
+//! who enforces waits for it. Of a status only the latest counts, and one that is the same as the last is not written.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use holdfast_contract::PolicyId;
-use holdfast_engine::{Kept, Phase, Progress, Report};
+use holdfast_contract::{Desk, Notice, PolicyId};
+use holdfast_engine::{Clock, EngineError, Kept, Phase, Progress, Report, jittered};
+use serde_json::{Value as Json, json};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
+use crate::fault::Fault;
+use crate::metrics::{CycleResult, Metrics};
+use crate::notices::notices;
+use crate::reasons::ConditionReason;
+use crate::results::results;
+use crate::status::{Standing, status};
+use crate::story::{News, Story};
 use crate::work::Work;
 
-/// Why a policy can't be enforced at all.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// It is not valid.
-    Invalid(String),
-    /// It says no account to act as, and there is none for it.
-    NoAccount(String),
-    /// The cluster can't be reached as its account.
-    NoWorld(String),
-    /// Its finalizer can't be set or taken away.
-    NoFinalizer(String),
+/// How soon what could not be told is told again.
+const AGAIN: Duration = Duration::from_secs(5);
+/// A status that changes all the time is written once in so long.
+const APART: Duration = Duration::from_millis(250);
+
+/// What the cluster knows of a Policy resource, as it was told last.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    /// Its status.
+    pub(crate) status: Json,
+    /// The request for everything to be read anew.
+    pub(crate) reconcile_at: Option<String>,
 }
 
-impl Fault {
-    fn message(self) -> String {
-        match self {
-            Self::Invalid(message)
-            | Self::NoAccount(message)
-            | Self::NoWorld(message)
-            | Self::NoFinalizer(message) => message,
-        }
-    }
-}
+/// Shared by who watches Policy resources and who tells of them.
+pub(crate) type Cell = Arc<Mutex<Known>>;
 
 /// Tells of one policy.
 pub(crate) struct Clerk {
     id: PolicyId,
-    /// Where each resource stood when that was told last, and why.
-    told: Mutex<BTreeMap<String, (Phase, String)>>,
+    metrics: Metrics,
+    known: Cell,
+    state: Mutex<State>,
+    papers: watch::Sender<Option<Papers>>,
+    letters: mpsc::UnboundedSender<Notice>,
+    writing: Option<JoinHandle<()>>,
+}
+
+/// What is published of a Policy resource.
+#[derive(Clone, Debug, PartialEq)]
+struct Papers {
+    uid: String,
+    status: Json,
+    results: Option<Json>,
+}
+
+/// What is known of the policy.
+#[derive(Default)]
+struct State {
+    story: Story,
+    /// The version of the policy that it is of.
+    version: String,
+    ledger: String,
+    report: Option<Report>,
+    /// What is wrong with the policy as it is now.
+    wrong: Option<Fault>,
+    /// What is in the way of telling how it stands, until it can be told again.
+    trouble: Option<Fault>,
+    previous: Json,
+    phases: BTreeMap<String, (Phase, String)>,
+    /// By what the lines of one cycle are found together.
+    trace: String,
+}
+
+impl Drop for Clerk {
+    fn drop(&mut self) {
+        if let Some(writing) = &self.writing {
+            writing.abort();
+        }
+        self.metrics.forget(&self.id);
+    }
 }
 
 impl Clerk {
-    pub(crate) fn new(id: PolicyId) -> Self {
+    pub(crate) fn new(id: PolicyId, metrics: Metrics, desk: Option<Arc<dyn Desk>>, known: Cell) -> Self {
+        let (papers, published) = watch::channel(None);
+        let (letters, posted) = mpsc::unbounded_channel();
+        let writing = desk.map(|desk| {
+            let writer = Writer {
+                id: id.clone(),
+                desk,
+                published,
+                posted,
+            };
+            tokio::spawn(writer.run())
+        });
         Self {
             id,
-            told: Mutex::default(),
+            metrics,
+            known,
+            state: Mutex::new(State {
+                trace: trace(),
+                ..State::default()
+            }),
+            papers,
+            letters,
+            writing,
         }
     }
 
-    /// The policy can't be enforced as it is; `goes_on`: as it was good last, it still is.
-    pub(crate) fn fault(&self, _work: &Work, fault: Fault, goes_on: bool) {
-        let policy = &self.id;
-        let message = fault.message();
-        if goes_on {
-            tracing::error!(%policy, fault = message, "not enforced as it is now, but as it was before");
-        } else {
-            tracing::error!(%policy, fault = message, "not enforced");
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> Known {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The policy is to be enforced as `work` says from now on; its ledger is kept at `ledger`.
+    pub(crate) fn begin(&self, work: &Work, ledger: &str) {
+        let mut state = self.state();
+        state.ledger = ledger.to_owned();
+        if state.version != work.version {
+            state.version.clone_from(&work.version);
+            state.story.edited();
         }
+        if work.policy.is_ok() && work.actor.is_ok() {
+            state.wrong = None;
+        }
+    }
+
+    /// The policy can't be enforced as it is.
+    pub(crate) fn fault(&self, work: &Work, fault: Fault) {
+        let policy = &self.id;
+        let reason = fault.reason.name();
+        let what = &fault.message;
+        if fault.goes_on {
+            tracing::error!(%policy, reason, fault = what, "not enforced as it is now, but as it was before");
+        } else {
+            tracing::error!(%policy, reason, fault = what, "not enforced");
+        }
+        let mut state = self.state();
+        let news = state.story.fault(&fault);
+        if fault.reason.is_passing() {
+            state.trouble = Some(fault);
+        } else {
+            state.wrong = Some(fault);
+        }
+        self.publish(&mut state, work, &news);
     }
 
     /// This replica enforces the policy from now on, or no longer.
-    pub(crate) fn held(&self, is_held: bool) {
+    pub(crate) fn held(&self, work: &Work, is_held: bool) {
         tracing::info!(policy = %self.id, held = is_held, "lease");
+        self.metrics.held(&self.id, is_held);
+        if is_held {
+            // Whoever held it before has told what was so until now.
+            let mut state = self.state();
+            state.previous = self.known().status;
+            let generation = work.resource.as_ref().map_or(0, |resource| resource.generation);
+            state.story = Story::new(&state.previous, generation);
+            state.version.clone_from(&work.version);
+        }
+        self.papers.send_replace(None);
     }
 
     /// Tells what happens while it is kept.
-    pub(crate) fn kept(&self, _work: &Work, kept: &Kept<'_>) {
+    pub(crate) fn kept(&self, work: &Work, kept: &Kept<'_>) {
         let policy = &self.id;
         match kept {
-            Kept::Writing(_) | Kept::Quiet => {}
+            Kept::Quiet => {}
+            Kept::Writing(report) => {
+                let mut state = self.state();
+                let news = self.look(&mut state, work, report);
+                self.publish(&mut state, work, &news);
+            }
             Kept::Progress(progress) => self.progress(progress),
             Kept::Cycle { report, took } => {
-                self.transitions(report, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+                self.metrics.cycle(result(report), *took);
+                let mut state = self.state();
+                state.trouble = None;
+                self.transitions(&mut state, report, *took);
+                let news = self.look(&mut state, work, report);
+                self.publish(&mut state, work, &news);
+                state.trace = trace();
             }
             Kept::Invalid(faults) => {
-                let message = holdfast_policy::render(faults, 100, false);
-                tracing::error!(%policy, fault = message, "its parameters aren't right");
+                let goes_on = self.state().report.is_some();
+                let fault = Fault::invalid(faults.summary()).goes_on(goes_on);
+                self.fault(work, fault);
             }
             Kept::Failed { error, pause } => {
-                tracing::error!(%policy, %error, seconds = pause.as_secs(), "can't be told how it stands; tried again");
+                self.metrics.cycle(CycleResult::Error, Duration::ZERO);
+                let seconds = pause.as_secs();
+                tracing::error!(%policy, %error, seconds, "how it stands can't be told; it is tried again");
+                if let Some(fault) = Fault::of(error) {
+                    let mut state = self.state();
+                    let news = state.story.fault(&fault);
+                    state.trouble = Some(fault);
+                    self.publish(&mut state, work, &news);
+                }
             }
         }
+    }
+
+    /// Takes a report for what is known, and says what of it is news.
+    fn look(&self, state: &mut State, work: &Work, report: &Report) -> Vec<News> {
+        let suspended = work.policy.as_ref().is_ok_and(|policy| policy.suspend);
+        let news = state.story.report(report, suspended);
+        self.metrics.report(&self.id, report);
+        self.metrics.news(&self.id, &news);
+        state.report = Some(report.clone());
+        news
+    }
+
+    /// Hands out what there is to be told.
+    fn publish(&self, state: &mut State, work: &Work, news: &[News]) {
+        let known = self.known();
+        let fault = state.wrong.as_ref().or(state.trouble.as_ref());
+        let standing = Standing {
+            report: state.report.as_ref(),
+            fault,
+            generation: work.resource.as_ref().map_or(0, |resource| resource.generation),
+            suspended: work.policy.as_ref().is_ok_and(|policy| policy.suspend),
+            removing: work.is_deleting(),
+            ledger: &state.ledger,
+            reconciled_at: known.reconcile_at.as_deref(),
+            previous: &state.previous,
+            now: Clock::System.now(),
+        };
+        self.metrics.ready(&self.id, standing.is_ready());
+        let Some(resource) = &work.resource else { return };
+        let status = status(&standing);
+        for notice in notices(&self.id, &resource.uid, news) {
+            // Nobody listens where there is no cluster to tell.
+            let _ = self.letters.send(notice);
+        }
+        let papers = Papers {
+            uid: resource.uid.clone(),
+            status: status.clone(),
+            results: state.report.as_ref().map(results),
+        };
+        state.previous = status;
+        self.papers.send_if_modified(|last| {
+            let is_new = last.as_ref() != Some(&papers);
+            *last = Some(papers);
+            is_new
+        });
     }
 
     fn progress(&self, progress: &Progress<'_>) {
         let policy = &self.id;
         match progress {
             Progress::Written(outcome, what) => {
-                let resource = outcome.address.to_string();
+                let trace = {
+                    let mut state = self.state();
+                    state.story.written(outcome);
+                    state.trace.clone()
+                };
+                let (rule, resource) = (&outcome.address.rule, outcome.address.to_string());
                 let facet = outcome.facet.as_ref().map(ToString::to_string);
                 let verb = outcome.verb;
                 match &outcome.result {
-                    Ok(_) => tracing::info!(%policy, resource, facet, what, ?verb, "written"),
+                    Ok(_) => tracing::info!(%policy, rule, resource, facet, what, ?verb, trace, "written"),
                     Err(error) => {
-                        tracing::warn!(%policy, resource, facet, what, ?verb, %error, "not written");
+                        tracing::warn!(%policy, rule, resource, facet, what, ?verb, %error, trace, "not written");
                     }
                 }
             }
-            Progress::Named(address, name) => tracing::info!(%policy, resource = %address, name, "named"),
+            Progress::Named(address, name) => {
+                tracing::info!(%policy, rule = address.rule, resource = %address, name, "named");
+            }
             Progress::Waiting(_) => {}
         }
     }
 
-    fn transitions(&self, report: &Report, milliseconds: u64) {
+    /// A line for each resource that stands elsewhere than before.
+    fn transitions(&self, state: &mut State, report: &Report, took: Duration) {
         let policy = &self.id;
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        for unmet in &report.unmet {
-            tracing::warn!(%policy, requirement = unmet.message, "a requirement doesn't hold");
+        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let trace = &state.trace;
+        if report.unmet.is_empty() != state.report.as_ref().is_none_or(|before| before.unmet.is_empty()) {
+            for unmet in &report.unmet {
+                let place = unmet.place.to_string();
+                tracing::warn!(%policy, place, requirement = unmet.message, trace, "a requirement doesn't hold");
+            }
         }
         let now: BTreeMap<String, (Phase, String)> = report
             .resources
@@ -113,17 +296,107 @@ impl Clerk {
             .map(|one| (one.address.clone(), (one.phase, one.reason.clone())))
             .collect();
         for (resource, (phase, reason)) in &now {
-            let before = told.get(resource);
-            if before
-                .is_some_and(|(before, why)| before == phase && (why == reason || *phase == Phase::Converged))
-            {
+            let before = state.phases.get(resource);
+            let is_same = |(before, why): &(Phase, String)| {
+                before == phase && (why == reason || *phase == Phase::Converged)
+            };
+            if before.is_some_and(is_same) {
                 continue;
             }
             let before = before.map(|(before, _)| before.to_string());
             let rule = resource.split(['[', '.']).next();
             let phase = phase.to_string();
-            tracing::info!(%policy, rule, resource, before, phase, reason, milliseconds, "phase");
+            tracing::info!(%policy, rule, resource, before, phase, reason, milliseconds, trace, "phase");
         }
-        *told = now;
+        state.phases = now;
     }
+}
+
+/// How a cycle that came to this report has ended.
+fn result(report: &Report) -> CycleResult {
+    let failed = |phase: &Phase| matches!(phase, Phase::Failed | Phase::Unknown);
+    if report.resources.iter().any(|resource| failed(&resource.phase)) {
+        CycleResult::Error
+    } else if report.applied.is_some() || report.summary.waiting > 0 {
+        CycleResult::Requeue
+    } else {
+        CycleResult::Success
+    }
+}
+
+fn trace() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// Writes what is to be told into the cluster.
+struct Writer {
+    id: PolicyId,
+    desk: Arc<dyn Desk>,
+    published: watch::Receiver<Option<Papers>>,
+    posted: mpsc::UnboundedReceiver<Notice>,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        let mut last: Option<Papers> = None;
+        loop {
+            tokio::select! {
+                biased;
+                changed = self.published.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let papers = self.published.borrow_and_update().clone();
+                    match papers {
+                        Some(papers) => {
+                            self.write(&papers, last.as_ref()).await;
+                            last = Some(papers);
+                        }
+                        // Somebody else may have written since.
+                        None => last = None,
+                    }
+                }
+                notice = self.posted.recv() => match notice {
+                    Some(notice) => self.tell(&notice).await,
+                    None => return,
+                }
+            }
+        }
+    }
+
+    /// Writes what has changed, until it is written or there is something newer to write.
+    async fn write(&mut self, papers: &Papers, last: Option<&Papers>) {
+        let policy = &self.id;
+        let is_new = |part: fn(&Papers) -> Json| last.map(part) != Some(part(papers));
+        let status = |papers: &Papers| json!([papers.uid, papers.status]);
+        let results = |papers: &Papers| json!([papers.uid, papers.results]);
+        if is_new(status) {
+            while let Err(error) = self.desk.write_status(policy, &papers.uid, &papers.status).await {
+                tracing::warn!(%policy, %error, "the status could not be written");
+                sleep(jittered(AGAIN)).await;
+                if self.published.has_changed().unwrap_or(true) {
+                    return;
+                }
+            }
+        }
+        if let Some(results) = papers.results.as_ref().filter(|_| is_new(results))
+            && let Err(error) = self.desk.write_report(policy, &papers.uid, results).await
+        {
+            tracing::warn!(%policy, %error, "the report of checks could not be written");
+        }
+        sleep(APART).await;
+    }
+
+    async fn tell(&self, notice: &Notice) {
+        if let Err(error) = self.desk.tell(notice).await {
+            let policy = &self.id;
+            tracing::debug!(%policy, reason = notice.reason, %error, "an event could not be made");
+        }
+    }
+}
+
+/// What a failure of the engine means for the policy, where it means something.
+pub(crate) fn fault_of(error: EngineError) -> Fault {
+    let message = error.to_string();
+    Fault::of(&error).unwrap_or_else(|| Fault::new(ConditionReason::Unreachable, message))
 }

@@ -1,7 +1,7 @@
 //! Takes policies from their sources, and has a task for each.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,9 +16,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::clerk::Clerk;
+use crate::clerk::{Cell, Clerk, Known};
 use crate::files::{FileChange, FileSource, Files};
 use crate::health::Health;
+use crate::metrics::Metrics;
 use crate::shares::Shares;
 use crate::task::{Common, Task};
 use crate::work::{Account, Actor, Incarnation, Work};
@@ -72,12 +73,14 @@ pub struct Enforcer {
     pub settings: Settings,
     /// Is told whether all is well.
     pub health: Health,
+    /// Counts.
+    pub metrics: Metrics,
 }
 
 struct Attended {
     work: watch::Sender<Arc<Work>>,
     trigger: watch::Sender<u64>,
-    reconcile_at: Option<String>,
+    known: Cell,
     stop: Stop,
 }
 
@@ -86,6 +89,7 @@ struct Running {
     registry: Registry,
     settings: Settings,
     common: Arc<Common>,
+    metrics: Metrics,
     attended: BTreeMap<PolicyId, Attended>,
     tasks: JoinSet<()>,
 }
@@ -101,6 +105,7 @@ impl Enforcer {
             roster,
             settings,
             health,
+            metrics,
         } = self;
         let shares = Arc::new(Shares::new(settings.holder.clone(), settings.timing));
         let common = Arc::new(Common {
@@ -116,6 +121,7 @@ impl Enforcer {
             registry,
             settings,
             common,
+            metrics,
             attended: BTreeMap::new(),
             tasks: JoinSet::new(),
         };
@@ -204,8 +210,15 @@ impl Running {
     fn changed(&mut self, resource: &PolicyResource) {
         let id = &resource.id;
         if let Some(attended) = self.attended.get_mut(id) {
-            if attended.reconcile_at != resource.reconcile_at {
-                attended.reconcile_at.clone_from(&resource.reconcile_at);
+            let known = Known {
+                status: resource.status.clone(),
+                reconcile_at: resource.reconcile_at.clone(),
+            };
+            let before = std::mem::replace(
+                &mut *attended.known.lock().unwrap_or_else(PoisonError::into_inner),
+                known,
+            );
+            if before.reconcile_at != resource.reconcile_at {
                 attended
                     .trigger
                     .send_modify(|count| *count = count.wrapping_add(1));
@@ -221,7 +234,11 @@ impl Running {
             }
         }
         let work = self.work_of(resource);
-        self.attend(work, resource.reconcile_at.clone());
+        let known = Known {
+            status: resource.status.clone(),
+            reconcile_at: resource.reconcile_at.clone(),
+        };
+        self.attend(work, known);
     }
 
     /// What a Policy resource means.
@@ -274,25 +291,31 @@ impl Running {
             self.gone(&id);
         }
         for work in change.works {
-            self.attend(work, None);
+            self.attend(work, Known::default());
         }
     }
 
     /// Gives `work` to its task, a new one where there is none.
-    fn attend(&mut self, work: Work, reconcile_at: Option<String>) {
+    fn attend(&mut self, work: Work, known: Known) {
         let id = work.id.clone();
         if let Some(attended) = self.attended.get(&id) {
             attended.work.send_replace(Arc::new(work));
             return;
         }
         tracing::info!(policy = %id, "attended to from now on");
+        let known: Cell = Arc::new(Mutex::new(known));
         let stop = self.common.stop.child();
         let (work, works) = watch::channel(Arc::new(work));
         let (trigger, triggers) = watch::channel(0);
         self.common.health.moves(&id);
         let task = Task {
             common: Arc::clone(&self.common),
-            clerk: Clerk::new(id.clone()),
+            clerk: Clerk::new(
+                id.clone(),
+                self.metrics.clone(),
+                self.common.desk.clone(),
+                Arc::clone(&known),
+            ),
             id: id.clone(),
             work: works,
             trigger: triggers,
@@ -302,7 +325,7 @@ impl Running {
         let attended = Attended {
             work,
             trigger,
-            reconcile_at,
+            known,
             stop,
         };
         self.attended.insert(id, attended);

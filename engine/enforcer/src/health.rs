@@ -7,6 +7,9 @@ use std::time::Duration;
 use holdfast_contract::PolicyId;
 use tokio::time::Instant;
 
+use crate::http::Source;
+use crate::metrics::Metrics;
+
 /// A task that has not moved for so long is stuck: no cycle takes as long, as each call has a limit.
 const STUCK: Duration = Duration::from_mins(15);
 
@@ -108,6 +111,29 @@ impl Health {
                 more.len()
             )),
         }
+    }
+}
+
+/// What probes and scrapers are told.
+#[derive(Clone, Debug)]
+pub struct Probes {
+    /// Whether it is alive and ready.
+    pub health: Health,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl Source for Probes {
+    fn live(&self) -> Result<(), String> {
+        self.health.live()
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.health.ready()
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.text()
     }
 }
 

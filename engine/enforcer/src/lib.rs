@@ -44,5 +44,5 @@ pub mod work;
 
 pub use enforcer::{Enforcer, Settings, Worlds};
 pub use files::{FilePolicy, Files};
-pub use health::Health;
+pub use health::{Health, Probes};
 pub use work::{Account, Actor};

@@ -271,6 +271,12 @@ impl ConditionReason {
         }
     }
 
+    /// Whether it is over as soon as a cycle ends: it is in the way of looking, not wrong with the policy.
+    #[must_use]
+    pub fn is_passing(self) -> bool {
+        !matches!(self, Self::PolicyInvalid | Self::AccountMissing)
+    }
+
     /// What follows from it.
     #[must_use]
     pub fn outlook(self) -> Outlook {

@@ -10,8 +10,9 @@ use holdfast_policy::{Mode, ValidPolicy};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
-use crate::clerk::{Clerk, Fault};
+use crate::clerk::{Clerk, fault_of};
 use crate::enforcer::Worlds;
+use crate::fault::Fault;
 use crate::health::Health;
 use crate::shares::Shares;
 use crate::work::{Work, removes, retired};
@@ -87,12 +88,12 @@ impl Task {
         let work = Arc::clone(&self.work.borrow_and_update());
         let fault = match (&work.policy, &work.actor) {
             (Ok(_), Ok(_)) => None,
-            (Err(fault), _) => Some(Fault::Invalid(fault.clone())),
-            (_, Err(fault)) => Some(Fault::NoAccount(fault.clone())),
+            (Err(fault), _) => Some(Fault::invalid(fault).goes_on(last_good.is_some())),
+            (_, Err(fault)) => Some(Fault::account(fault)),
         };
         if let Some(fault) = fault {
-            let goes_on = last_good.is_some() && !matches!(fault, Fault::NoAccount(_));
-            self.clerk.fault(&work, fault, goes_on);
+            let goes_on = fault.goes_on;
+            self.clerk.fault(&work, fault);
             self.common.health.observed(&self.id);
             if !goes_on {
                 *last_good = None;
@@ -117,7 +118,7 @@ impl Task {
         match self.common.worlds.open(actor).await {
             Ok(engine) => Some(Ready { work, policy, engine }),
             Err(error) => {
-                self.clerk.fault(&work, Fault::NoWorld(error.to_string()), false);
+                self.clerk.fault(&work, fault_of(error.into()));
                 self.pause(AGAIN).await;
                 None
             }
@@ -141,7 +142,7 @@ impl Task {
             _ = self.work.changed() => return self.work.mark_changed(),
             () = self.stop.stopped() => return,
         };
-        self.clerk.held(true);
+        self.clerk.held(&ready.work, true);
         let mut ready = ready;
         let end = loop {
             let stop = lease_stop.child();
@@ -153,7 +154,7 @@ impl Task {
                 end => break end,
             }
         };
-        self.clerk.held(false);
+        self.clerk.held(&ready.work, false);
         self.give_back(lease, end).await;
         if end == End::Removed {
             self.let_go(&ready.work).await;
@@ -177,6 +178,7 @@ impl Task {
             return End::Changed;
         }
         let removed = Stop::default();
+        self.clerk.begin(&ready.work, &ready.engine.state.place(&self.id));
         let is_leaving = ready.work.is_deleting();
         let clerk = &self.clerk;
         let health = &self.common.health;
@@ -233,8 +235,7 @@ impl Task {
         }
         let done = desk.set_finalizer(&self.id, &resource.uid, needed).await;
         if let Err(error) = &done {
-            self.clerk
-                .fault(&ready.work, Fault::NoFinalizer(error.to_string()), false);
+            self.clerk.fault(&ready.work, fault_of(error.clone().into()));
         }
         done.is_ok()
     }
@@ -243,8 +244,7 @@ impl Task {
     async fn let_go(&mut self, work: &Work) {
         if let (Some(desk), Some(resource)) = (&self.common.desk, &work.resource) {
             if let Err(error) = desk.set_finalizer(&self.id, &resource.uid, false).await {
-                self.clerk
-                    .fault(work, Fault::NoFinalizer(error.to_string()), false);
+                self.clerk.fault(work, fault_of(error.into()));
                 return self.pause(AGAIN).await;
             }
             tracing::info!(policy = %self.id, "removed: nothing that was to go with it is left");

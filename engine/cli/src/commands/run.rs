@@ -6,9 +6,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use holdfast_contract::{Holder, PolicyId, ProviderError, Registry};
-use holdfast_enforcer::{Account, Actor, Enforcer, FilePolicy, Files, Health, Settings, Worlds};
+use holdfast_enforcer::metrics::Metrics;
+use holdfast_enforcer::{
+    Account, Actor, Enforcer, FilePolicy, Files, Health, Probes, Settings, Worlds, http,
+};
 use holdfast_engine::{Engine, Stop, Timing};
 use holdfast_policy::Diagnostics;
+use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 
 use super::Exit;
@@ -78,6 +82,18 @@ async fn start(arguments: Run, printer: Printer) -> Result<(), Exit> {
     };
     let stop = Stop::default();
     interrupt::listen(&stop, printer);
+    let (health, metrics) = (Health::default(), Metrics::new(env!("CARGO_PKG_VERSION")));
+    if let Some(address) = arguments.listen {
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| wrong(format!("nothing can be served at {address}: {error}")))?;
+        let probes = Probes {
+            health: health.clone(),
+            metrics: metrics.clone(),
+        };
+        let stop = stop.clone();
+        tokio::spawn(async move { http::serve(listener, Arc::new(probes), stop.stopped()).await });
+    }
     let enforcer = Enforcer {
         worlds: Arc::new(worlds),
         registry,
@@ -85,7 +101,8 @@ async fn start(arguments: Run, printer: Printer) -> Result<(), Exit> {
         desk: None,
         roster: None,
         settings,
-        health: Health::default(),
+        health,
+        metrics,
     };
     enforcer.run(hurry(), &stop).await;
     Ok(())
