@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 use tokio::sync::{RwLock, Semaphore};
 use tokio::time::{sleep, timeout};
 
+use crate::account::ServiceAccount;
 use crate::error::{SERVICE, Status, lost};
 
 /// How long one try of one request may take, its answer read. Webhooks may take 30 s by themselves.
@@ -110,7 +111,7 @@ pub(crate) struct Answer {
 pub(crate) enum Failure {
     /// The server said no.
     Refused(Box<Status>),
-    /// There was no answer, or none that could be read.
+    /// There was no answer, none that could be read, or none about what was asked.
     Lost(ProviderError),
 }
 
@@ -135,6 +136,8 @@ impl Failure {
 /// A connection to one API server, as one identity.
 pub(crate) struct Client {
     config: kube::Config,
+    /// As whom, by impersonation.
+    account: Option<ServiceAccount>,
     inner: RwLock<kube::Client>,
     slots: Semaphore,
 }
@@ -142,7 +145,11 @@ pub(crate) struct Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The configuration holds credentials.
-        write!(f, "Client({})", self.config.cluster_url)
+        write!(f, "Client({}", self.config.cluster_url)?;
+        if let Some(account) = &self.account {
+            write!(f, " as {account}")?;
+        }
+        f.write_str(")")
     }
 }
 
@@ -152,9 +159,49 @@ impl Client {
         let inner = build(&config)?;
         Ok(Self {
             config,
+            account: None,
             inner: RwLock::new(inner),
             slots: Semaphore::new(AT_ONCE),
         })
+    }
+
+    /// As [`new`](Self::new); each request is made as `account`, by impersonation.
+    pub(crate) fn acting_as(
+        mut config: kube::Config,
+        account: ServiceAccount,
+    ) -> Result<Self, ProviderError> {
+        let auth = &mut config.auth_info;
+        let elsewhere = auth.impersonate.is_some()
+            || auth.impersonate_uid.is_some()
+            || auth.impersonate_groups.is_some()
+            || auth.impersonate_user_extra.is_some();
+        if elsewhere {
+            // Its groups would come along: the account would have rights that aren't its own.
+            return Err(ProviderError::Unauthenticated {
+                service: SERVICE.to_owned(),
+                message: format!(
+                    "this kubeconfig acts as another user itself (`as`, `as-groups`, `as-uid`, `as-user-extra`); \
+                     whoever does can't act as ServiceAccount {account}"
+                ),
+            });
+        }
+        // With no groups named the server gives it those that every service account of its namespace has.
+        auth.impersonate = Some(account.user());
+        Ok(Self {
+            account: Some(account),
+            ..Self::new(config)?
+        })
+    }
+
+    /// A refusal as it is meant: that of acting as the account says nothing about what was asked.
+    fn refused(&self, status: Status) -> Failure {
+        match &self.account {
+            Some(account) if status.denies_impersonation() => Failure::Lost(ProviderError::Denied {
+                action: "impersonate serviceaccounts".to_owned(),
+                target: format!("ServiceAccount {account}"),
+            }),
+            _ => Failure::Refused(Box::new(status)),
+        }
     }
 
     /// What no answer means. It names the server, as a kubeconfig may point at another than one thinks.
@@ -233,7 +280,7 @@ impl Client {
             .unwrap_or_default();
         status.code = head.status.as_u16();
         status.retry_after = retry_after(&head.headers);
-        Err(Failure::Refused(Box::new(status)))
+        Err(self.refused(status))
     }
 
     /// The events of a watch, each as JSON; it ends when the server ends it, and is dropped to stop it.
@@ -260,7 +307,7 @@ impl Client {
                 // The next try comes with what is on disk by then.
                 *self.inner.write().await = build(&self.config).map_err(Failure::Lost)?;
             }
-            return Err(Failure::Refused(Box::new(status)));
+            return Err(self.refused(status));
         }
         Ok(lines(body))
     }

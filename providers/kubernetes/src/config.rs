@@ -2,22 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use holdfast_contract::{
-    CredentialSource, Field, Kind, Provider, ProviderConfig, ProviderError, ProviderFactory, Shape,
+    CredentialSource, Field, Kind, Provider, ProviderConfig, ProviderError, ProviderFactory, Roster, Shape,
     StateStore, Value,
 };
 use http::{HeaderValue, header};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::Mutex;
 
+use crate::account::ServiceAccount;
 use crate::client::Client;
 use crate::error::SERVICE;
 use crate::kind::ObjectKind;
 use crate::provider::{KubernetesProvider, Server};
+use crate::roster::KubernetesRoster;
 use crate::state::KubernetesState;
 
 /// As whom every request says that it comes.
@@ -36,12 +38,26 @@ pub struct Connection {
     pub context: Option<String>,
 }
 
-/// Opens Kubernetes providers. Connections are shared: two providers of one [`Connection`] use the same.
+/// Where requests go, and as whom: what is learnt over one connection says nothing about another identity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Identity {
+    connection: Connection,
+    /// As whom, by impersonation; none: as whoever the connection signs in.
+    account: Option<ServiceAccount>,
+}
+
+/// Opens Kubernetes providers.
+///
+/// Connections are shared, and with them all that is learnt over one: two providers of one [`Connection`] that act as
+/// the same account use the same, those of two accounts never. A factory keeps the connections that it has used.
 #[derive(Debug)]
 pub struct KubernetesFactory {
     default: Connection,
+    account: Option<ServiceAccount>,
     settings: Shape,
-    servers: Mutex<BTreeMap<Connection, Arc<Server>>>,
+    servers: Mutex<BTreeMap<Identity, Arc<Server>>>,
+    /// Those of all factories that came of one, as long as somebody uses them.
+    shared: Arc<Mutex<BTreeMap<Identity, Weak<Server>>>>,
 }
 
 impl KubernetesFactory {
@@ -65,24 +81,62 @@ impl KubernetesFactory {
         ]);
         Self {
             default,
+            account: None,
             settings: Shape::Object(settings),
             servers: Mutex::default(),
+            shared: Arc::default(),
+        }
+    }
+
+    /// A factory whose providers do all that they do as `account`, in the default cluster.
+    ///
+    /// Whoever the connection signs in needs the permission `impersonate` on that service account, and nothing that the
+    /// account itself may do: the server decides by the account's own roles. Providers that name a `kubeconfig` or a
+    /// `context` are refused, as those are files and identities of whoever runs this process. State, the roster and
+    /// the desk stay the connection's own.
+    #[must_use]
+    pub fn acting_as(&self, account: ServiceAccount) -> Self {
+        Self {
+            default: self.default.clone(),
+            account: Some(account),
+            settings: self.settings.clone(),
+            servers: Mutex::default(),
+            shared: Arc::clone(&self.shared),
         }
     }
 
     /// Ledgers and leases in `namespace` of the default cluster.
     pub async fn state(&self, namespace: &str) -> Result<Arc<dyn StateStore>, ProviderError> {
-        let server = self.server(self.default.clone()).await?;
-        Ok(Arc::new(KubernetesState::new(server, namespace)))
+        Ok(Arc::new(KubernetesState::new(self.own().await?, namespace)))
     }
 
-    async fn server(&self, connection: Connection) -> Result<Arc<Server>, ProviderError> {
+    /// Which replicas are here, by Leases in `namespace` of the default cluster.
+    pub async fn roster(&self, namespace: &str) -> Result<Arc<dyn Roster>, ProviderError> {
+        Ok(Arc::new(KubernetesRoster::new(self.own().await?, namespace)))
+    }
+
+    /// The default cluster, as whoever the connection signs in.
+    async fn own(&self) -> Result<Arc<Server>, ProviderError> {
+        let identity = Identity {
+            connection: self.default.clone(),
+            account: None,
+        };
+        self.server(identity).await
+    }
+
+    async fn server(&self, identity: Identity) -> Result<Arc<Server>, ProviderError> {
         let mut servers = self.servers.lock().await;
-        if let Some(server) = servers.get(&connection) {
+        if let Some(server) = servers.get(&identity) {
             return Ok(Arc::clone(server));
         }
-        let server = Arc::new(Server::new(Client::new(config(&connection).await?)?));
-        servers.insert(connection, Arc::clone(&server));
+        let mut shared = self.shared.lock().await;
+        shared.retain(|_, server| server.strong_count() > 0);
+        let server = match shared.get(&identity).and_then(Weak::upgrade) {
+            Some(server) => server,
+            None => Arc::new(Server::new(client(&identity).await?)),
+        };
+        shared.insert(identity.clone(), Arc::downgrade(&server));
+        servers.insert(identity, Arc::clone(&server));
         Ok(server)
     }
 }
@@ -118,14 +172,36 @@ impl ProviderFactory for KubernetesFactory {
                 field: None,
             }),
         };
+        let (kubeconfig, context) = (text("kubeconfig")?, text("context")?);
+        if let Some(account) = &self.account
+            && (kubeconfig.is_some() || context.is_some())
+        {
+            return Err(ProviderError::Invalid {
+                target: format!("provider {}", config.name),
+                message: format!(
+                    "this policy acts as ServiceAccount {account} in the cluster that it lies in; leave out \
+                     `kubeconfig` and `context`, which are for policies from files"
+                ),
+                field: None,
+            });
+        }
         let connection = Connection {
-            kubeconfig: text("kubeconfig")?
+            kubeconfig: kubeconfig
                 .map(PathBuf::from)
                 .or_else(|| self.default.kubeconfig.clone()),
-            context: text("context")?.or_else(|| self.default.context.clone()),
+            context: context.or_else(|| self.default.context.clone()),
         };
-        let server = self.server(connection).await?;
+        let account = self.account.clone();
+        let server = self.server(Identity { connection, account }).await?;
         Ok(Arc::new(KubernetesProvider::new(config.name, server)))
+    }
+}
+
+async fn client(identity: &Identity) -> Result<Client, ProviderError> {
+    let config = config(&identity.connection).await?;
+    match &identity.account {
+        None => Client::new(config),
+        Some(account) => Client::acting_as(config, account.clone()),
     }
 }
 

@@ -81,6 +81,11 @@ impl Status {
             || self.code == 403 && self.message.contains("cannot ") && self.message.contains(" path ")
     }
 
+    /// Whether what was refused is to act as somebody else, before what was to be done was looked at.
+    pub(crate) fn denies_impersonation(&self) -> bool {
+        self.is_denial() && self.message.contains(" cannot impersonate resource ")
+    }
+
     /// Whether an apply was refused because others hold fields that it sets.
     pub(crate) fn is_field_conflict(&self) -> bool {
         self.code == 409 && self.has_cause("FieldManagerConflict")

@@ -46,23 +46,33 @@ pub(crate) fn is_held_by(lease: &Json, holder: &Holder) -> bool {
 /// Who else has it and for how long still, if it is neither ours nor free nor expired. `unchanged`: how long it is
 /// known not to have been renewed.
 pub(crate) fn theirs(lease: &Json, holder: &Holder, unchanged: Duration) -> Option<(Holder, Duration)> {
-    let other = text(lease, "holderIdentity").filter(|other| *other != holder.0)?;
-    let seconds = lease
-        .pointer("/spec/leaseDurationSeconds")
-        .and_then(Json::as_u64)
-        .unwrap_or(0);
-    let duration = Duration::from_secs(seconds);
+    held(lease, unchanged).filter(|(other, _)| other != holder)
+}
+
+/// Who has it and for how long still, if it is neither free nor expired.
+pub(crate) fn held(lease: &Json, unchanged: Duration) -> Option<(Holder, Duration)> {
+    let holder = text(lease, "holderIdentity")?;
+    let remaining = duration(lease)
+        .checked_sub(age(lease).max(unchanged))
+        .filter(|left| !left.is_zero())?;
+    Some((Holder(holder.to_owned()), remaining))
+}
+
+/// For how long it is held after each renewal.
+pub(crate) fn duration(lease: &Json) -> Duration {
+    let seconds = lease.pointer("/spec/leaseDurationSeconds").and_then(Json::as_u64);
+    Duration::from_secs(seconds.unwrap_or(0))
+}
+
+/// How long ago it was renewed, by the clocks of whoever did and of this machine.
+pub(crate) fn age(lease: &Json) -> Duration {
     // Without a time of renewal, what was looked on for is all there is to go by.
-    let age = text(lease, "renewTime")
+    text(lease, "renewTime")
         .and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok())
         .map_or(Duration::ZERO, |renewed| {
             // A renewal in the future is a clock that is ahead; it lasts no longer for that.
             Duration::try_from(OffsetDateTime::now_utc() - renewed).unwrap_or(Duration::ZERO)
-        });
-    let remaining = duration
-        .checked_sub(age.max(unchanged))
-        .filter(|left| !left.is_zero())?;
-    Some((Holder(other.to_owned()), remaining))
+        })
 }
 
 /// Makes `lease` one that `holder` now takes or renews for `duration`.
@@ -95,7 +105,7 @@ pub(crate) fn give_back(lease: &mut Json) {
 }
 
 /// Whole seconds, rounded up, at least one: what a Lease can say.
-fn seconds(duration: Duration) -> u64 {
+pub(crate) fn seconds(duration: Duration) -> u64 {
     duration
         .as_secs()
         .saturating_add(u64::from(duration.subsec_nanos() > 0))
@@ -103,7 +113,7 @@ fn seconds(duration: Duration) -> u64 {
 }
 
 /// Now, as `MicroTime` is written.
-fn now() -> String {
+pub(crate) fn now() -> String {
     let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
     OffsetDateTime::now_utc().format(&form).unwrap_or_default()
 }

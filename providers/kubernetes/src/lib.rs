@@ -19,6 +19,8 @@
 //! * **A dry run writes nothing.** [`preview`](holdfast_contract::Provider::preview) sends `dryRun=All` only.
 //! * **Secrets don't show.** A Secret's data is sealed as it is read and as it is declared; of a document with
 //!   anything sensitive in it, the server's error texts are not repeated.
+//! * **Nothing is learnt for somebody else.** A provider that acts as a service account has a connection, and all
+//!   that is cached with it, for that account alone.
 //! * **One place retries**, bounded, with jitter, as `Retry-After` asks.
 //!
 //! # What it costs
@@ -43,12 +45,14 @@
 //!
 //! | I/O | does |
 //! |---|---|
-//! | `config`, `client`, `error`, `discovery` | the connection, requests, what refusals mean, which types there are |
+//! | `config`, `account` | which cluster, and as whom |
+//! | `client`, `error`, `discovery` | requests, what refusals mean, which types there are |
 //! | `observe`, `find`, `watch` | reads |
 //! | `preview`, `diff` | dry runs |
 //! | `write` | apply and delete |
-//! | `state`, `lease` | ledgers and leases |
+//! | `state`, `roster`, `lease`, `home` | ledgers and leases, which replicas are here, where that is kept |
 
+mod account;
 mod client;
 mod compare;
 mod config;
@@ -59,6 +63,7 @@ mod discovery;
 mod disruption;
 mod error;
 mod find;
+mod home;
 mod kind;
 mod lease;
 mod lists;
@@ -69,6 +74,7 @@ mod permissions;
 mod preview;
 mod provider;
 mod quantity;
+mod roster;
 mod secret;
 mod state;
 mod status;
@@ -77,5 +83,6 @@ mod types;
 mod watch;
 mod write;
 
+pub use account::ServiceAccount;
 pub use config::{Connection, KubernetesFactory};
 pub use kind::ObjectKind;

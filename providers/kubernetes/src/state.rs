@@ -14,6 +14,7 @@ use tokio::sync::OnceCell;
 
 use crate::client::{Answer, Call, Failure, Repeatable, encoded};
 use crate::error::{Asked, Status, lost};
+use crate::home::{self, MANAGED_BY, MANAGER, NOT_BACKED_UP};
 use crate::lease::{self, Sightings};
 use crate::provider::Server;
 
@@ -75,12 +76,12 @@ impl KubernetesState {
         }
     }
 
-    fn key(api: ApiType, name: String, namespace: Option<&str>) -> ResourceKey {
+    fn key(&self, api: ApiType, name: String) -> ResourceKey {
         ResourceKey {
             provider: "kubernetes".into(),
             kind: crate::kind::NAME.into(),
             api: Some(api),
-            namespace: namespace.map(str::to_owned),
+            namespace: Some(self.namespace.clone()),
             name,
             region: None,
         }
@@ -97,11 +98,7 @@ impl KubernetesState {
 
     fn ledger(&self, policy: &PolicyId) -> Place {
         Place {
-            key: Self::key(
-                ApiType::new("v1", "ConfigMap"),
-                Self::name(policy),
-                Some(&self.namespace),
-            ),
+            key: self.key(ApiType::new("v1", "ConfigMap"), Self::name(policy)),
             resource: "configmaps",
             plural: "configmaps",
             path: format!("/api/v1/namespaces/{}/configmaps", encoded(&self.namespace)),
@@ -111,7 +108,7 @@ impl KubernetesState {
     fn lease(&self, policy: &PolicyId) -> Place {
         let api = ApiType::new("coordination.k8s.io/v1", "Lease");
         Place {
-            key: Self::key(api, Self::name(policy), Some(&self.namespace)),
+            key: self.key(api, Self::name(policy)),
             resource: "leases.coordination.k8s.io",
             plural: "leases",
             path: format!(
@@ -156,8 +153,8 @@ impl KubernetesState {
         let uri = format!("{}?fieldManager=holdfast", place.path);
         let call = Call::send(Method::POST, uri, "application/json", object, repeatable);
         let answer = match self.server.client.call(&call).await {
-            Err(Failure::Refused(status)) if status.code == 404 && status.details.kind == "namespaces" => {
-                self.create_namespace().await?;
+            Err(failure) if home::is_missing(&failure) => {
+                home::create(&self.server.client, &self.namespace).await?;
                 self.server.client.call(&call).await
             }
             answer => answer,
@@ -165,44 +162,9 @@ impl KubernetesState {
         body(answer, place.meaning("create"))
     }
 
-    async fn create_namespace(&self) -> Result<(), ProviderError> {
-        let namespace = json!({
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": { "name": self.namespace, "labels": { "app.kubernetes.io/managed-by": "holdfast" } },
-        });
-        let uri = "/api/v1/namespaces?fieldManager=holdfast".to_owned();
-        let call = Call::send(
-            Method::POST,
-            uri,
-            "application/json",
-            &namespace,
-            Repeatable::Idempotent,
-        );
-        match self.server.client.call(&call).await {
-            Ok(_) => Ok(()),
-            // Somebody else was faster, or a lost answer was ours.
-            Err(Failure::Refused(status)) if status.code == 409 => Ok(()),
-            Err(failure) => {
-                let key = Self::key(ApiType::new("v1", "Namespace"), self.namespace.clone(), None);
-                Err(failure.into_error(|status| {
-                    status.meaning(Asked {
-                        verb: "create",
-                        resource: "namespaces",
-                        key: &key,
-                        sensitive: false,
-                    })
-                }))
-            }
-        }
-    }
-
     /// `version`: the one that is replaced.
     fn metadata(&self, policy: &PolicyId, version: Option<&Version>) -> Json {
-        let mut labels = BTreeMap::from([
-            ("app.kubernetes.io/managed-by", "holdfast"),
-            ("velero.io/exclude-from-backup", "true"),
-        ]);
+        let mut labels = BTreeMap::from([(MANAGED_BY, MANAGER), (NOT_BACKED_UP, "true")]);
         if policy.name.len() <= LABEL_MAX {
             labels.insert(POLICY, &policy.name);
         }
@@ -280,13 +242,16 @@ impl StateStore for KubernetesState {
     }
 
     fn ground(&self, policy: &PolicyId) -> Vec<ResourceKey> {
-        let namespace = Self::key(ApiType::new("v1", "Namespace"), self.namespace.clone(), None);
-        vec![self.ledger(policy).key, self.lease(policy).key, namespace]
+        vec![
+            self.ledger(policy).key,
+            self.lease(policy).key,
+            home::key(&self.namespace),
+        ]
     }
 
     async fn cluster(&self) -> Result<Option<String>, ProviderError> {
         let read = async {
-            let key = Self::key(ApiType::new("v1", "Namespace"), "kube-system".to_owned(), None);
+            let key = home::key("kube-system");
             let call = Call::get("/api/v1/namespaces/kube-system".to_owned());
             let object = body(self.server.client.call(&call).await, |status| {
                 status.meaning(Asked {

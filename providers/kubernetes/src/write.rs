@@ -17,7 +17,7 @@ use crate::provider::Server;
 use crate::takeover::{Moved, moved};
 use crate::types;
 
-const APPLY: &str = "application/apply-patch+yaml";
+pub(crate) const APPLY: &str = "application/apply-patch+yaml";
 const JSON_PATCH: &str = "application/json-patch+json";
 /// How often a status is written anew because the object moved on meanwhile.
 const VERSION_TRIES: usize = 4;
