@@ -129,7 +129,7 @@ impl KubernetesRoster {
             Err(ProviderError::Conflict { .. }) => {}
             // What stays does no harm, and who the members are is known all the same.
             Err(error) => {
-                tracing::debug!(lease = name, %error, "the lease of a replica that is long gone stays")
+                tracing::debug!(lease = name, %error, "the lease of a replica that is long gone stays");
             }
         }
     }
@@ -217,8 +217,8 @@ fn is_forgotten(lease: &Json, unchanged: Duration) -> bool {
 
 /// The name of a member's Lease: readable, and no other member's.
 fn name_of(member: &Holder) -> String {
-    let digest = Sha256::digest(member.0.as_bytes());
-    let short: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+    let digest = format!("{:x}", Sha256::digest(member.0.as_bytes()));
+    let short: String = digest.chars().take(10).collect();
     match readable(member).as_str() {
         "" => format!("{PREFIX}{short}"),
         readable => format!("{PREFIX}{readable}-{short}"),

@@ -313,7 +313,7 @@ async fn state_is_kept_as_whoever_runs_the_engine() {
     };
     let admin = factory(Cluster::shared().await.unwrap().kubeconfig());
     let tenant = admin.acting_as(account(stage.namespace(), "tenant"));
-    let state = tenant.state(stage.namespace()).await.unwrap();
-    assert_eq!(state.load(&policy).await.unwrap(), None);
-    state.save(&policy, &BTreeMap::new(), None).await.unwrap();
+    let ledgers = tenant.state(stage.namespace()).await.unwrap();
+    assert_eq!(ledgers.load(&policy).await.unwrap(), None);
+    ledgers.save(&policy, &BTreeMap::new(), None).await.unwrap();
 }
