@@ -41,7 +41,8 @@ pub const RECONCILE_AT: &str = "holdfast.dev/reconcile-at";
 /// What happens to Policy resources.
 #[derive(Clone, Debug)]
 pub enum PolicyEvent {
-    /// All that there are: the first that is told, and again whenever changes may have been missed.
+    /// All that there are: the first that is told, and again whenever changes may have been missed. It is a proof: while
+    /// some namespace can't be read, those of the others come as changed ones before.
     All(Vec<PolicyResource>),
     /// One is new, or has changed.
     Changed(Box<PolicyResource>),
@@ -52,14 +53,17 @@ pub enum PolicyEvent {
 }
 
 /// Something that people should see among the events of the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Notice {
     /// The Policy that it is of.
     pub policy: PolicyId,
     /// The Policy's uid.
     pub uid: String,
-    /// The object that it is about as well, if it lies in a namespace.
+    /// The object that it is about as well, if it lies in a namespace. Only what the policy's own account was let
+    /// change: whoever tells may write events where that account may not.
     pub object: Option<ResourceKey>,
+    /// The object's uid, where it is known: what describes an object shows only the events that bear its uid.
+    pub object_uid: Option<String>,
     /// Whether it is a warning.
     pub warning: bool,
     /// From a closed, documented list: `DriftRepaired`.

@@ -1,14 +1,14 @@
 //! How a cluster is reached.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use holdfast_contract::{
-    CredentialSource, Field, Kind, Provider, ProviderConfig, ProviderError, ProviderFactory, Roster, Shape,
-    StateStore, Value,
+    CredentialSource, Desk, Field, Holder, Kind, Provider, ProviderConfig, ProviderError, ProviderFactory,
+    Roster, Shape, StateStore, Value,
 };
 use http::{HeaderValue, header};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 
 use crate::account::ServiceAccount;
 use crate::client::Client;
+use crate::desk::KubernetesDesk;
 use crate::error::SERVICE;
 use crate::kind::ObjectKind;
 use crate::provider::{KubernetesProvider, Server};
@@ -113,6 +114,20 @@ impl KubernetesFactory {
     /// Which replicas are here, by Leases in `namespace` of the default cluster.
     pub async fn roster(&self, namespace: &str) -> Result<Arc<dyn Roster>, ProviderError> {
         Ok(Arc::new(KubernetesRoster::new(self.own().await?, namespace)))
+    }
+
+    /// The Policy resources in `namespaces` of the default cluster, or in all of it where none are named; `identity` is
+    /// who tells, in events.
+    pub async fn desk(
+        &self,
+        namespaces: BTreeSet<String>,
+        identity: &Holder,
+    ) -> Result<Arc<dyn Desk>, ProviderError> {
+        Ok(Arc::new(KubernetesDesk::new(
+            self.own().await?,
+            namespaces,
+            identity,
+        )))
     }
 
     /// The default cluster, as whoever the connection signs in.

@@ -51,6 +51,7 @@
 //! | `preview`, `diff` | dry runs |
 //! | `write` | apply and delete |
 //! | `state`, `roster`, `lease`, `home` | ledgers and leases, which replicas are here, where that is kept |
+//! | `desk` | Policy resources: them, their status, events and reports |
 
 mod account;
 mod client;
@@ -58,6 +59,7 @@ mod compare;
 mod config;
 mod controlled;
 mod definition;
+mod desk;
 mod diff;
 mod discovery;
 mod disruption;

@@ -12,7 +12,7 @@
 //! asked for again once its definition changes, and every minute where definitions may not be watched.
 
 mod definitions;
-mod feed;
+pub(crate) mod feed;
 mod lists;
 mod objects;
 

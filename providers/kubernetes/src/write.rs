@@ -18,7 +18,7 @@ use crate::takeover::{Moved, moved};
 use crate::types;
 
 pub(crate) const APPLY: &str = "application/apply-patch+yaml";
-const JSON_PATCH: &str = "application/json-patch+json";
+pub(crate) const JSON_PATCH: &str = "application/json-patch+json";
 /// How often a status is written anew because the object moved on meanwhile.
 const VERSION_TRIES: usize = 4;
 

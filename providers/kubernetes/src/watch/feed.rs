@@ -42,16 +42,16 @@ const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=met
 
 /// What is to be followed.
 #[derive(Clone, Debug)]
-pub(super) struct Collection {
-    pub(super) api: ApiType,
+pub(crate) struct Collection {
+    pub(crate) api: ApiType,
     /// None: everywhere.
-    pub(super) namespace: Option<String>,
-    pub(super) part: Part,
+    pub(crate) namespace: Option<String>,
+    pub(crate) part: Part,
 }
 
 /// Which of a type and namespace.
 #[derive(Clone, Debug)]
-pub(super) enum Part {
+pub(crate) enum Part {
     All,
     /// Of all, their metadata alone, and only what changes: what there is isn't listed.
     Changes,
@@ -85,7 +85,7 @@ impl Collection {
 
 /// What happens to a collection.
 #[derive(Debug)]
-pub(super) enum Event<T> {
+pub(crate) enum Event<T> {
     /// All of it: the first that is told, and again whenever changes may have been missed.
     Listed(Vec<T>),
     Changed(T),
@@ -98,7 +98,7 @@ pub(super) enum Event<T> {
 /// A collection as it changes. It never ends.
 ///
 /// What is told is what `read` makes of each object; none is passed over.
-pub(super) struct Feed<T> {
+pub(crate) struct Feed<T> {
     server: Arc<Server>,
     of: Collection,
     read: Box<dyn Fn(Json) -> Option<T> + Send + Sync>,
@@ -198,7 +198,7 @@ impl<T> fmt::Debug for Feed<T> {
 }
 
 impl<T: Send> Feed<T> {
-    pub(super) fn new(
+    pub(crate) fn new(
         server: &Arc<Server>,
         of: Collection,
         read: impl Fn(Json) -> Option<T> + Send + Sync + 'static,
@@ -216,7 +216,7 @@ impl<T: Send> Feed<T> {
     }
 
     /// The next event.
-    pub(super) async fn next(&mut self) -> Event<T> {
+    pub(crate) async fn next(&mut self) -> Event<T> {
         loop {
             if let Phase::Watching(watching) = &mut self.phase {
                 let event = watching.events.next().await;
@@ -250,7 +250,7 @@ impl<T: Send> Feed<T> {
     }
 
     /// The next event, if it has come already.
-    pub(super) fn ready(&mut self) -> Option<Event<T>> {
+    pub(crate) fn ready(&mut self) -> Option<Event<T>> {
         while let Phase::Watching(watching) = &mut self.phase {
             let event = watching.events.next().now_or_never()?;
             if let Some(event) = self.take(event) {
@@ -261,7 +261,7 @@ impl<T: Send> Feed<T> {
     }
 
     /// To be listed anew, as what it told could not be made sure of.
-    pub(super) fn doubt(&mut self, error: &ProviderError) -> Option<Event<T>> {
+    pub(crate) fn doubt(&mut self, error: &ProviderError) -> Option<Event<T>> {
         self.failed(error.clone(), Phase::List)
     }
 

@@ -6,6 +6,7 @@
     reason = "a module of several tests, which read better so"
 )]
 
+pub mod definitions;
 pub mod manifests;
 pub mod watching;
 
@@ -110,15 +111,19 @@ pub fn factory(kubeconfig: &Path) -> KubernetesFactory {
     })
 }
 
-/// A provider of a kubeconfig.
-pub async fn provider(kubeconfig: &Path) -> Arc<dyn Provider> {
-    let config = ProviderConfig {
+/// A provider's configuration that leaves all open.
+pub fn config() -> ProviderConfig {
+    ProviderConfig {
         account: None,
         name: "kubernetes".into(),
         settings: [].into(),
         credentials: None,
-    };
-    factory(kubeconfig).open(config).await.unwrap()
+    }
+}
+
+/// A provider of a kubeconfig.
+pub async fn provider(kubeconfig: &Path) -> Arc<dyn Provider> {
+    factory(kubeconfig).open(config()).await.unwrap()
 }
 
 /// A key.
