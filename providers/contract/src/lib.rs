@@ -44,7 +44,7 @@ pub use difference::{Change, Difference};
 pub use error::{BoxError, ProviderError};
 pub use key::{ApiType, Facet, KindName, ProviderName, ResourceKey};
 pub use kind::{Attributes, Danger, Implied, Kind, Locator, Lockout, Mark, NotLocated, Readiness, Yields};
-pub use meter::{Measured, Meter};
+pub use meter::{Measured, Measuring, Meter};
 pub use observation::{Conflict, FacetState, Observation, Observed, Version, Wanted};
 pub use path::{Path, Segment};
 pub use permission::{Called, Deed, Permission, Permissions, RbacRule, Usage};

@@ -2,10 +2,11 @@
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
-use holdfast_contract::ProviderError;
+use holdfast_contract::{Measuring, Meter, ProviderError};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Collected, Limited};
 use kube::client::Body;
@@ -15,6 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::account::ServiceAccount;
 use crate::error::{SERVICE, Status, lost};
+use crate::write::APPLY;
 
 /// How long one try of one request may take, its answer read. Webhooks may take 30 s by themselves.
 const TRY: Duration = Duration::from_secs(40);
@@ -40,6 +42,8 @@ pub(crate) struct Call {
     pub(crate) accept: &'static str,
     pub(crate) body: Option<Payload>,
     pub(crate) repeatable: Repeatable,
+    /// What it is counted as: the verb, as RBAC and people have it; `apply`, `dry-run` and `discovery` besides.
+    pub(crate) operation: &'static str,
 }
 
 /// What is sent. Its content never prints.
@@ -75,6 +79,15 @@ impl Call {
             accept: "application/json",
             body: None,
             repeatable: Repeatable::Read,
+            operation: "get",
+        }
+    }
+
+    /// A read of many.
+    pub(crate) fn list(uri: String) -> Self {
+        Self {
+            operation: "list",
+            ..Self::get(uri)
         }
     }
 
@@ -87,6 +100,7 @@ impl Call {
         repeatable: Repeatable,
     ) -> Self {
         Self {
+            operation: operation(&method, &uri, content_type),
             method,
             uri,
             accept: "application/json",
@@ -96,6 +110,34 @@ impl Call {
             }),
             repeatable,
         }
+    }
+}
+
+/// What a request that sends something is counted as.
+fn operation(method: &Method, uri: &str, content_type: &str) -> &'static str {
+    if uri.contains("dryRun=All") {
+        return "dry-run";
+    }
+    match method.as_str() {
+        "POST" => "create",
+        "PUT" => "update",
+        "DELETE" => "delete",
+        _ if content_type == APPLY => "apply",
+        _ => "patch",
+    }
+}
+
+/// How a request ended, as it is counted.
+fn outcome<T>(answer: &Result<T, Failure>) -> &'static str {
+    match answer {
+        Ok(_) => "ok",
+        Err(Failure::Refused(status)) => match status.code {
+            429 => "throttled",
+            500.. => "failed",
+            _ => "refused",
+        },
+        Err(Failure::Lost(error)) if error.is_refusal() => "refused",
+        Err(Failure::Lost(_)) => "failed",
     }
 }
 
@@ -140,6 +182,7 @@ pub(crate) struct Client {
     account: Option<ServiceAccount>,
     inner: RwLock<kube::Client>,
     slots: Semaphore,
+    meter: Option<Arc<dyn Meter>>,
 }
 
 impl fmt::Debug for Client {
@@ -162,7 +205,19 @@ impl Client {
             account: None,
             inner: RwLock::new(inner),
             slots: Semaphore::new(AT_ONCE),
+            meter: None,
         })
+    }
+
+    /// With each request measured by `meter`.
+    pub(crate) fn with_meter(mut self, meter: Option<Arc<dyn Meter>>) -> Self {
+        self.meter = meter;
+        self
+    }
+
+    fn measure(&self, operation: &'static str) -> Option<Measuring<'_>> {
+        let meter = self.meter.as_deref()?;
+        Some(Measuring::begun(meter, "kubernetes", operation))
     }
 
     /// As [`new`](Self::new); each request is made as `account`, by impersonation.
@@ -247,6 +302,15 @@ impl Client {
     }
 
     async fn once(&self, call: &Call) -> Result<Answer, Failure> {
+        let measuring = self.measure(call.operation);
+        let answer = self.exchange(call).await;
+        if let Some(measuring) = measuring {
+            measuring.ended(outcome(&answer));
+        }
+        answer
+    }
+
+    async fn exchange(&self, call: &Call) -> Result<Answer, Failure> {
         let request = request(call)?;
         let exchange = async {
             let client = self.inner.read().await.clone();
@@ -288,6 +352,16 @@ impl Client {
         &self,
         call: &Call,
     ) -> Result<impl Stream<Item = Result<Json, ProviderError>> + Send + use<>, Failure> {
+        let measuring = self.measure("watch");
+        let opened = self.open(call).await;
+        if let Some(measuring) = measuring {
+            measuring.ended(outcome(&opened));
+        }
+        opened.map(lines)
+    }
+
+    /// The body of a watch that the server has accepted.
+    async fn open(&self, call: &Call) -> Result<Body, Failure> {
         let request = request(call)?;
         let client = self.inner.read().await.clone();
         let response = timeout(TRY, client.send(request))
@@ -309,7 +383,7 @@ impl Client {
             }
             return Err(self.refused(status));
         }
-        Ok(lines(body))
+        Ok(body)
     }
 }
 
@@ -492,6 +566,32 @@ mod tests {
             let wait = wait(Repeatable::Read, &refused(503, None), tried).unwrap();
             assert!(wait >= full / 2 && wait <= full, "{tried}: {wait:?}");
         }
+    }
+
+    #[test]
+    fn each_request_is_counted_as_what_it_is() {
+        let sent = |method, uri: &str, content_type| {
+            let body = serde_json::json!({});
+            Call::send(method, uri.to_owned(), content_type, &body, Repeatable::Once).operation
+        };
+        let (json, merge) = ("application/json", "application/merge-patch+json");
+        assert_eq!(sent(Method::POST, "/x", json), "create");
+        assert_eq!(sent(Method::PUT, "/x", json), "update");
+        assert_eq!(sent(Method::DELETE, "/x", json), "delete");
+        assert_eq!(sent(Method::PATCH, "/x?force=true", APPLY), "apply");
+        assert_eq!(sent(Method::PATCH, "/x", merge), "patch");
+        assert_eq!(sent(Method::PATCH, "/x?force=true&dryRun=All", APPLY), "dry-run");
+        assert_eq!(sent(Method::DELETE, "/x?dryRun=All", json), "dry-run");
+        assert_eq!(Call::list("/x".to_owned()).operation, "list");
+    }
+
+    #[test]
+    fn an_answer_that_says_no_is_no_failure_of_the_service() {
+        let outcome = |failure| outcome::<()>(&Err(failure));
+        assert_eq!(outcome(refused(404, None)), "refused");
+        assert_eq!(outcome(refused(429, None)), "throttled");
+        assert_eq!(outcome(refused(503, None)), "failed");
+        assert_eq!(outcome(Failure::Lost(lost("reset"))), "failed");
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use holdfast_contract::{
-    CredentialSource, Desk, Field, Holder, Kind, Provider, ProviderConfig, ProviderError, ProviderFactory,
-    Roster, Shape, StateStore, Value,
+    CredentialSource, Desk, Field, Holder, Kind, Meter, Provider, ProviderConfig, ProviderError,
+    ProviderFactory, Roster, Shape, StateStore, Value,
 };
 use http::{HeaderValue, header};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -56,6 +56,7 @@ pub struct KubernetesFactory {
     default: Connection,
     account: Option<ServiceAccount>,
     settings: Shape,
+    meter: Option<Arc<dyn Meter>>,
     servers: Mutex<BTreeMap<Identity, Arc<Server>>>,
     /// Those of all factories that came of one, as long as somebody uses them.
     shared: Arc<Mutex<BTreeMap<Identity, Weak<Server>>>>,
@@ -84,9 +85,17 @@ impl KubernetesFactory {
             default,
             account: None,
             settings: Shape::Object(settings),
+            meter: None,
             servers: Mutex::default(),
             shared: Arc::default(),
         }
+    }
+
+    /// Has each request measured that goes out over connections made from now on.
+    #[must_use]
+    pub fn with_meter(mut self, meter: Arc<dyn Meter>) -> Self {
+        self.meter = Some(meter);
+        self
     }
 
     /// A factory whose providers do all that they do as `account`, in the default cluster.
@@ -101,6 +110,7 @@ impl KubernetesFactory {
             default: self.default.clone(),
             account: Some(account),
             settings: self.settings.clone(),
+            meter: self.meter.clone(),
             servers: Mutex::default(),
             shared: Arc::clone(&self.shared),
         }
@@ -146,9 +156,11 @@ impl KubernetesFactory {
         }
         let mut shared = self.shared.lock().await;
         shared.retain(|_, server| server.strong_count() > 0);
-        let server = match shared.get(&identity).and_then(Weak::upgrade) {
-            Some(server) => server,
-            None => Arc::new(Server::new(client(&identity).await?)),
+        let server = if let Some(server) = shared.get(&identity).and_then(Weak::upgrade) {
+            server
+        } else {
+            let client = client(&identity).await?.with_meter(self.meter.clone());
+            Arc::new(Server::new(client))
         };
         shared.insert(identity.clone(), Arc::downgrade(&server));
         servers.insert(identity, Arc::clone(&server));

@@ -300,6 +300,7 @@ fn add(resources: &mut BTreeMap<ApiType, Resource>, api_version: &str, found: Re
 async fn page(client: &Client, path: &str) -> Result<GroupList, ProviderError> {
     let call = Call {
         accept: ACCEPT,
+        operation: "discovery",
         ..Call::get(path.to_owned())
     };
     let answer = client.call(&call).await.map_err(|failure| {

@@ -202,7 +202,7 @@ pub(crate) async fn list(
         if !token.is_empty() {
             uri = format!("{uri}&continue={}", crate::client::encoded(&token));
         }
-        let mut body = match client.call(&Call::get(uri)).await {
+        let mut body = match client.call(&Call::list(uri)).await {
             Ok(answer) => answer.body,
             // The snapshot that the token names is gone: what was read can't be completed.
             Err(failure) if is_expired(&failure) && begun < LIST_TRIES => {

@@ -37,13 +37,11 @@ async fn open(
     settings: &[(&str, &str)],
 ) -> Result<Arc<dyn Provider>, ProviderError> {
     let config = ProviderConfig {
-        account: None,
-        name: "kubernetes".into(),
         settings: settings
             .iter()
             .map(|(key, value)| ((*key).to_owned(), Value::from(*value)))
             .collect(),
-        credentials: None,
+        ..support::config()
     };
     factory.open(config).await
 }

@@ -80,6 +80,17 @@ impl Answer {
     }
 }
 
+/// How a request ended, as it is counted.
+pub(crate) fn outcome(answer: &Result<Answer, Lost>) -> &'static str {
+    match answer {
+        Ok(answer) if answer.status.is_success() => "ok",
+        Ok(answer) if answer.refusal().is_throttling() => "throttled",
+        Ok(answer) if answer.status.is_server_error() => "failed",
+        Ok(_) | Err(Lost::Refused(_)) => "refused",
+        Err(_) => "failed",
+    }
+}
+
 /// The innermost reason is the one that says something; the URL around it is known.
 fn lost(error: &reqwest::Error) -> Lost {
     let mut reason: &dyn std::error::Error = error;

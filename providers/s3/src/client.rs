@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use holdfast_contract::{ProviderError, ResourceKey};
+use holdfast_contract::{Measuring, Meter, ProviderError, ResourceKey};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use s3::signing::uri_encode;
 use time::OffsetDateTime;
 use tokio::sync::{OnceCell, OwnedMutexGuard, Semaphore};
 use url::Url;
 
-use crate::call::{Answer, Call, Lost};
+use crate::call::{self, Answer, Call, Lost};
 use crate::config::Settings;
 use crate::credentials::{Credentials, Keys};
 use crate::error::{Asked, Refusal};
 use crate::names;
+use crate::operation::operation;
 use crate::retry;
 use crate::sign::{Service, Signer};
 use crate::sts::Sts;
@@ -45,6 +46,7 @@ pub(crate) struct Client {
     limit: Semaphore,
     /// The buckets of which a setting is being written.
     turns: Mutex<BTreeMap<String, Arc<Turn>>>,
+    meter: Option<Arc<dyn Meter>>,
 }
 
 /// Whose turn it is to write a bucket's settings.
@@ -63,7 +65,14 @@ impl Client {
             own: Mutex::default(),
             limit: Semaphore::new(CONCURRENCY),
             turns: Mutex::default(),
+            meter: None,
         }
+    }
+
+    /// With each request to the store measured by `meter`.
+    pub(crate) fn with_meter(mut self, meter: Option<Arc<dyn Meter>>) -> Self {
+        self.meter = meter;
+        self
     }
 
     /// Waits until nobody else here writes a setting of `key`, and keeps it so until the answer is dropped.
@@ -278,7 +287,12 @@ impl Client {
             .headers(headers)
             .timeout(TIMEOUT)
             .body(call.body.clone());
+        let measuring = self.meter.as_deref();
+        let measuring = measuring.map(|meter| Measuring::begun(meter, "s3", operation(call)));
         let answer = Answer::receive(request, call.max_answer).await;
+        if let Some(measuring) = measuring {
+            measuring.ended(call::outcome(&answer));
+        }
         let status = answer.as_ref().map_or(0, |answer| answer.status.as_u16());
         tracing::debug!(method = %call.method, path = url.path(), query = url.query(), region, status, "s3");
         answer

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use holdfast_contract::{
-    Field, Kind, Provider, ProviderConfig, ProviderError, ProviderFactory, Shape, Value,
+    Field, Kind, Meter, Provider, ProviderConfig, ProviderError, ProviderFactory, Shape, Value,
 };
 use url::Url;
 
@@ -34,6 +34,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct S3Factory {
     kind: Arc<BucketKind>,
     settings: Shape,
+    meter: Option<Arc<dyn Meter>>,
 }
 
 impl Default for S3Factory {
@@ -78,7 +79,15 @@ impl S3Factory {
         Self {
             kind: Arc::new(BucketKind::new()),
             settings: Shape::Object(fields),
+            meter: None,
         }
+    }
+
+    /// Has each request measured that providers opened from now on send.
+    #[must_use]
+    pub fn with_meter(mut self, meter: Arc<dyn Meter>) -> Self {
+        self.meter = Some(meter);
+        self
     }
 }
 
@@ -114,9 +123,10 @@ impl ProviderFactory for S3Factory {
             http.clone(),
             settings.sts.clone(),
             settings.first_region().to_owned(),
-        );
+        )
+        .with_meter(self.meter.clone());
         let credentials = Credentials::new(source, environment, sts.clone());
-        let client = Client::new(http, settings, credentials, sts);
+        let client = Client::new(http, settings, credentials, sts).with_meter(self.meter.clone());
         Ok(Arc::new(S3Provider::new(
             config.name,
             Arc::clone(&self.kind),

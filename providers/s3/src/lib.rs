@@ -48,6 +48,7 @@ mod lockout;
 mod names;
 mod normal;
 mod observe;
+mod operation;
 mod permissions;
 mod policy_document;
 mod profile;

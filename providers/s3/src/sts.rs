@@ -1,16 +1,18 @@
 //! The security token service: who we are, and keys for a token.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_contract::ProviderError;
+use futures::FutureExt as _;
+use holdfast_contract::{Measuring, Meter, ProviderError};
 use http::{HeaderMap, Method};
 use s3::signing::uri_encode;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use url::Url;
 
-use crate::call::{Answer, Lost};
+use crate::call::{self, Answer, Lost};
 use crate::credentials::{Keys, WebIdentity, missing};
 use crate::error::Asked;
 use crate::retry::{self, Repeat};
@@ -29,6 +31,7 @@ pub(crate) struct Sts {
     http: reqwest::Client,
     endpoint: Url,
     region: String,
+    meter: Option<Arc<dyn Meter>>,
 }
 
 impl Sts {
@@ -37,7 +40,14 @@ impl Sts {
             http,
             endpoint,
             region,
+            meter: None,
         }
+    }
+
+    /// With each request measured by `meter`.
+    pub(crate) fn with_meter(mut self, meter: Option<Arc<dyn Meter>>) -> Self {
+        self.meter = meter;
+        self
     }
 
     /// The account that `keys` belong to.
@@ -109,10 +119,17 @@ impl Sts {
             let _ = write!(text, "&{name}={}", uri_encode(value, true));
         }
         let answer = retry::until_final(Repeat::Safe, || async {
-            match keys {
-                Some(keys) => self.get(&text, keys).await,
-                None => self.post(text.clone()).await,
+            let (operation, sending) = match keys {
+                Some(keys) => ("GetCallerIdentity", self.get(&text, keys).boxed()),
+                None => ("AssumeRoleWithWebIdentity", self.post(text.clone()).boxed()),
+            };
+            let meter = self.meter.as_deref();
+            let measuring = meter.map(|meter| Measuring::begun(meter, "s3", operation));
+            let answer = sending.await;
+            if let Some(measuring) = measuring {
+                measuring.ended(call::outcome(&answer));
             }
+            answer
         })
         .await;
         let service = self.service();

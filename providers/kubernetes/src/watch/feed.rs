@@ -492,7 +492,7 @@ impl<T: Send> Feed<T> {
 async fn version(server: &Server, resource: &Resource) -> Result<String, ProviderError> {
     let call = Call {
         accept: METADATA_LIST,
-        ..Call::get(format!("{}?limit=1", resource.path(None)))
+        ..Call::list(format!("{}?limit=1", resource.path(None)))
     };
     let answer = server.client.call(&call).await.map_err(|failure| {
         failure.into_error(|status| meaning(status, "list", resource, &any_of(resource, None)))
