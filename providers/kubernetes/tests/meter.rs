@@ -18,13 +18,12 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use holdfast_contract::{
-    Action, ApiType, Guard, Holder, Measured, Meter, PolicyId, ProviderConfig, ProviderFactory, Query,
-    Wanted, Watched, Write,
+    Action, ApiType, Guard, Holder, Measured, Meter, PolicyId, ProviderFactory, Query, Wanted, Watched, Write,
 };
 use holdfast_kubernetes::ServiceAccount;
 use holdfast_testbed::Cluster;
 use serde_json::json;
-use support::{Bench, factory, key, observe};
+use support::{Bench, config, factory, key, observe};
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -59,15 +58,6 @@ fn counts(all: &[(&str, usize)]) -> BTreeMap<String, usize> {
     all.iter()
         .map(|(what, count)| ((*what).to_owned(), *count))
         .collect()
-}
-
-fn config() -> ProviderConfig {
-    ProviderConfig {
-        account: None,
-        name: "kubernetes".into(),
-        settings: [].into(),
-        credentials: None,
-    }
 }
 
 #[tokio::test]
