@@ -43,6 +43,7 @@ fn of(policy: &PolicyId, uid: &str, reason: EventReason, sentence: &str) -> Noti
         policy: policy.clone(),
         uid: uid.to_owned(),
         object: None,
+        object_uid: None,
         warning: reason.is_warning(),
         reason: reason.name(),
         action: reason.action(),
