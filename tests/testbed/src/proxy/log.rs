@@ -144,6 +144,7 @@ mod tests {
             path: "/".into(),
             query: "tagging&x-id=GetBucketTagging".into(),
             headers: BTreeMap::new(),
+            key_id: None,
             body: Bytes::new(),
             status: Some(200),
             answer: Bytes::new(),
