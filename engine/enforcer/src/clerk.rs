@@ -124,7 +124,7 @@ impl Clerk {
     /// The policy is to be enforced as `work` says from now on; its ledger is kept at `ledger`.
     pub(crate) fn begin(&self, work: &Work, ledger: &str) {
         let mut state = self.state();
-        state.ledger = ledger.to_owned();
+        ledger.clone_into(&mut state.ledger);
         if state.version != work.version {
             state.version.clone_from(&work.version);
             state.story.edited();
@@ -396,7 +396,7 @@ impl Writer {
 }
 
 /// What a failure of the engine means for the policy, where it means something.
-pub(crate) fn fault_of(error: EngineError) -> Fault {
+pub(crate) fn fault_of(error: &EngineError) -> Fault {
     let message = error.to_string();
-    Fault::of(&error).unwrap_or_else(|| Fault::new(ConditionReason::Unreachable, message))
+    Fault::of(error).unwrap_or_else(|| Fault::new(ConditionReason::Unreachable, message))
 }

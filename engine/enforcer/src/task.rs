@@ -118,7 +118,7 @@ impl Task {
         match self.common.worlds.open(actor).await {
             Ok(engine) => Some(Ready { work, policy, engine }),
             Err(error) => {
-                self.clerk.fault(&work, fault_of(error.into()));
+                self.clerk.fault(&work, fault_of(&error.into()));
                 self.pause(AGAIN).await;
                 None
             }
@@ -235,7 +235,7 @@ impl Task {
         }
         let done = desk.set_finalizer(&self.id, &resource.uid, needed).await;
         if let Err(error) = &done {
-            self.clerk.fault(&ready.work, fault_of(error.clone().into()));
+            self.clerk.fault(&ready.work, fault_of(&error.clone().into()));
         }
         done.is_ok()
     }
@@ -244,7 +244,7 @@ impl Task {
     async fn let_go(&mut self, work: &Work) {
         if let (Some(desk), Some(resource)) = (&self.common.desk, &work.resource) {
             if let Err(error) = desk.set_finalizer(&self.id, &resource.uid, false).await {
-                self.clerk.fault(work, fault_of(error.into()));
+                self.clerk.fault(work, fault_of(&error.into()));
                 return self.pause(AGAIN).await;
             }
             tracing::info!(policy = %self.id, "removed: nothing that was to go with it is left");
