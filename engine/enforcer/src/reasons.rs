@@ -31,6 +31,8 @@ pub enum EventReason {
     Held,
     /// A disruptive change goes ahead although its `hold` still holds: it has waited for as long as it may.
     HoldOverdue,
+    /// Something has left the policy, and stays although it was to be deleted with it.
+    LeftBehind,
     /// Over a limit: nothing is written until the plan is approved.
     LimitExceeded,
     /// More happened at once than there are events for.
@@ -53,7 +55,7 @@ pub enum EventReason {
 
 impl EventReason {
     /// All of them, by name.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Blocked,
         Self::BucketVanished,
         Self::Changed,
@@ -68,6 +70,7 @@ impl EventReason {
         Self::Failed,
         Self::Held,
         Self::HoldOverdue,
+        Self::LeftBehind,
         Self::LimitExceeded,
         Self::MoreHappened,
         Self::PolicyInvalid,
@@ -97,6 +100,7 @@ impl EventReason {
             Self::Failed => "Failed",
             Self::Held => "Held",
             Self::HoldOverdue => "HoldOverdue",
+            Self::LeftBehind => "LeftBehind",
             Self::LimitExceeded => "LimitExceeded",
             Self::MoreHappened => "MoreHappened",
             Self::PolicyInvalid => "PolicyInvalid",
@@ -122,6 +126,7 @@ impl EventReason {
             Self::PolicyInvalid => "Validate",
             Self::Blocked
             | Self::Held
+            | Self::LeftBehind
             | Self::LimitExceeded
             | Self::PolicyStalled
             | Self::RequirementUnmet => "Plan",
@@ -158,6 +163,7 @@ impl EventReason {
             | Self::DriftDetected
             | Self::Failed
             | Self::HoldOverdue
+            | Self::LeftBehind
             | Self::LimitExceeded
             | Self::PolicyInvalid
             | Self::PolicyStalled

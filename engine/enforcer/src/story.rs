@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_contract::ResourceKey;
-use holdfast_engine::Phase;
 use holdfast_engine::checks::Verdict;
 use holdfast_engine::report::{Report, ResourceReport};
 use holdfast_engine::step::{HoldState, Outcome, StepVerb};
+use holdfast_engine::{Kept, Phase, Progress};
 use serde_json::Value as Json;
 
 use crate::fault::Fault;
@@ -78,6 +78,8 @@ pub struct Story {
     told: Option<(ConditionReason, String)>,
     /// Whether it was told that nothing is written at all.
     blocked: bool,
+    /// What was told of what has left the policy.
+    notes: Vec<String>,
     ready: bool,
 }
 
@@ -115,6 +117,7 @@ impl Story {
             limit: status.get("plan").and_then(|plan| text(plan, "hash")),
             told: reason.map(|reason| (reason, of_ready("message"))),
             blocked: reason == Some(ConditionReason::Blocked),
+            notes: Vec::new(),
             ready: reason == Some(ConditionReason::Converged),
         };
         if status.get("observedGeneration").and_then(Json::as_i64) != Some(generation) {
@@ -128,6 +131,23 @@ impl Story {
         self.resources.values_mut().for_each(Seen::edit);
         self.told = None;
         self.ready = false;
+    }
+
+    /// What happens while the policy is kept; `suspended` as for [`report`](Self::report).
+    pub fn kept(&mut self, kept: &Kept<'_>, suspended: bool) -> Vec<News> {
+        match kept {
+            Kept::Writing(report) | Kept::Cycle { report, .. } => self.report(report, suspended),
+            Kept::Progress(Progress::Written(outcome, _)) => {
+                self.written(outcome);
+                Vec::new()
+            }
+            Kept::Invalid(faults) => self.fault(&Fault::invalid(faults.summary()).goes_on(true)),
+            Kept::Failed { error, .. } => {
+                let fault = Fault::of(error);
+                fault.map(|fault| self.fault(&fault)).unwrap_or_default()
+            }
+            Kept::Progress(_) | Kept::Quiet => Vec::new(),
+        }
     }
 
     /// A write has ended.
@@ -154,6 +174,7 @@ impl Story {
             self.whole(report, suspended, &mut news);
             self.each(report, &mut news);
             self.checks(report, &mut news);
+            self.left(report, &mut news);
         } else {
             let unmet = words::unmet(&report.unmet);
             let unmet = self.tell(
@@ -248,6 +269,13 @@ impl Story {
             failing.extend(fails.then_some(key));
         }
         self.failing = failing;
+    }
+
+    /// What has left the policy and stays, which is reported once, when that is found.
+    fn left(&mut self, report: &Report, news: &mut Vec<News>) {
+        let new = report.notes.iter().filter(|note| !self.notes.contains(note));
+        news.extend(new.map(|note| News::of_policy(EventReason::LeftBehind, note.clone())));
+        self.notes.clone_from(&report.notes);
     }
 
     fn readiness(&mut self, report: &Report, news: &mut Vec<News>) {

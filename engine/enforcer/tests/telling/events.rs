@@ -398,6 +398,24 @@ async fn what_leaves_the_policy_and_what_must_not_be_there_is_told_when_it_is_de
     insta::assert_snapshot!(format!("{}\n{}", lines(&leaving), lines(&forbid)));
 }
 
+#[tokio::test]
+async fn what_has_left_the_policy_and_stays_is_told_once() {
+    let kept = TWO_MAPS.replace("two: { ensure", "two: { onRemove: Delete, ensure");
+    let case = case(&kept, "");
+    cycle(&case, &fresh()).await;
+    let another =
+        "objects: [ { apiVersion: v1, kind: ConfigMap, metadata: { name: two, namespace: default } } ]";
+    case.world.delete(&config_map("two")).unwrap();
+    case.world.put(another).unwrap();
+    let (one, _) = TWO_MAPS.split_once("    two:").unwrap();
+    let left = case.with_policy(&policy(one));
+    let story = fresh();
+    let (_, news) = cycle(&left, &story).await;
+    insta::assert_snapshot!(lines(&news));
+    let (_, news) = cycle(&left, &story).await;
+    assert_eq!(lines(&news), "");
+}
+
 /// Phases as a cycle in the cluster meets them, one after another.
 #[tokio::test]
 async fn each_trouble_is_told_when_it_begins() {

@@ -15,6 +15,7 @@ mod support;
 mod bounds;
 mod counts;
 mod events;
+mod keeping;
 mod results;
 mod status;
 
