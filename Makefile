@@ -49,9 +49,11 @@ test-velero: ## Back up and restore with the real Velero, about 20 minutes
 	cargo test --package holdfast-e2e --test velero
 
 .PHONY: docs
-docs: ## Make the API documentation, and the schema of policies that editors use
+docs: ## Make the API documentation, and the schemas of policies that editors and clusters use
 	cargo run --quiet --package holdfast -- schema >docs/policy.schema.json.new
 	mv docs/policy.schema.json.new docs/policy.schema.json
+	cargo run --quiet --package holdfast -- schema --crd >charts/holdfast/crds/policies.yaml.new
+	mv charts/holdfast/crds/policies.yaml.new charts/holdfast/crds/policies.yaml
 	cargo doc --workspace --no-deps
 
 $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny:

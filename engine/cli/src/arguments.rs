@@ -47,8 +47,10 @@ pub(crate) enum Command {
     Validate(Validate),
     /// Show what whoever keeps policies must be allowed to do; never touches the network.
     Permissions(Permissions),
+    /// Print a policy as one document, with the files that it names inside: a Policy resource.
+    Bundle(Bundle),
     /// Print the JSON schema of policies, for editors.
-    Schema,
+    Schema(Schema),
     /// Explain a part of holdfast.
     Explain(Explain),
 }
@@ -280,6 +282,23 @@ pub(crate) enum PermissionsOutput {
     Rbac,
     /// A policy of IAM, for AWS.
     AwsIam,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Bundle {
+    /// A policy's file, its folder, or `-` for standard input.
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// The resource's namespace, which is a part of what the policy is; else the one that it names.
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Schema {
+    /// Print the CustomResourceDefinition of policies, for clusters.
+    #[arg(long)]
+    pub(crate) crd: bool,
 }
 
 #[derive(Args, Debug)]

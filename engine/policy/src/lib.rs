@@ -37,7 +37,7 @@ pub use convert::{NoDocument, from_expression, to_expression};
 pub use diagnostic::{Diagnostic, Diagnostics, LONGEST_SUMMARY, Severity};
 pub use evaluate::{Evaluated, EvaluationError, Origins, Truth, each_items, lay_under};
 pub use json_path::{PathQuery, Select, SeveralFound};
-pub use json_schema::json_schema;
+pub use json_schema::{json_schema, resource_definition};
 pub use load::{Loaded, load, load_document, load_text};
 pub use model::*;
 pub use parameters::{Parameters, Supplied, resolve_parameters};

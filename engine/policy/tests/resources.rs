@@ -169,6 +169,12 @@ fn an_account_is_one_that_there_can_be() {
 }
 
 #[test]
+fn an_approval_names_a_plan() {
+    let spec = json!({"language": 1, "approve": ""});
+    assert!(lines(&spec)[0].starts_with("holdfast-system/x spec.approve: `approve` names no plan"));
+}
+
+#[test]
 fn a_summary_is_one_line_of_bounded_length() {
     let spec = json!({"language": 1, "mode": "Audit", "rules": {"a": {"x": 1}, "b": {"ensur": "s3/Bucket"}}});
     assert_eq!(

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod apply;
+mod bundle;
 mod explain;
 mod permissions;
 mod plan;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 
 use holdfast_engine::{EngineError, Report};
 use holdfast_policy::Diagnostics;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::arguments::{Arguments, Command};
@@ -58,9 +60,18 @@ pub(crate) async fn run(arguments: Arguments, printer: Printer) -> Exit {
         Command::Run(arguments) => run::run(arguments, printer).await,
         Command::Validate(arguments) => validate::run(&arguments, printer),
         Command::Permissions(arguments) => permissions::run(&arguments, printer),
-        Command::Schema => schema::run(printer),
+        Command::Bundle(arguments) => bundle::run(&arguments, printer),
+        Command::Schema(arguments) => schema::run(&arguments, printer),
         Command::Explain(arguments) => explain::run(arguments.topic, printer),
     }
+}
+
+/// A document as YAML that people read: texts of several lines as they are, and none folded.
+fn yaml(document: &impl Serialize) -> Result<String, serde_saphyr::ser::Error> {
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    let mut text = String::new();
+    serde_saphyr::to_fmt_writer_with_options(&mut text, document, options)?;
+    Ok(text)
 }
 
 /// Reports as one JSON document.

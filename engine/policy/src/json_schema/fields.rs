@@ -440,6 +440,15 @@ pub(super) const DEFINITIONS: &[(&str, &[Row], &[&str])] = &[
     ),
 ];
 
+/// The field that only cases have.
+pub(super) const CASE: &[Row] = &[("when", Holds::Expression, "Whether this case is the one.")];
+
+/// The fields of a parameter beside those of its schema.
+pub(super) const PARAMETER: &[Row] = &[
+    ("optional", Holds::Bool, "Absent unless set."),
+    ("sensitive", Holds::Bool, "Its value is never shown."),
+];
+
 /// The fields of a schema, for parameters and what is inside them.
 pub(super) const SCHEMA: &[Row] = &[
     ("type", Holds::Word(SchemaType::NAMES), "The type of its values."),

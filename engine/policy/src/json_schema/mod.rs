@@ -3,14 +3,20 @@
 //! It is looser than [`validate`](crate::validate), which alone decides: an editor can't compile expressions.
 
 mod fields;
+mod resource;
 
-use fields::{DEFINITIONS, Holds, RULE, Row, SCHEMA, SPEC, VARIANT};
+use fields::{CASE, DEFINITIONS, Holds, PARAMETER, RULE, Row, SCHEMA, SPEC, VARIANT};
 use holdfast_contract::{Registry, Shape};
 use serde_json::{Map, Value, json};
 
 use crate::kinds::Kinds;
 use crate::model::Allowance;
 use crate::read::API_VERSION;
+
+pub use resource::resource_definition;
+
+/// What a duration looks like: in what a server or an editor checks, which is less than the language does.
+const DURATION: &str = "^[+-]?(([0-9]*[.]?[0-9]*(ns|us|µs|μs|ms|s|m|h|d))+|0)$";
 
 /// The schema of policies with the kinds and providers of `registry`.
 #[must_use]
@@ -21,13 +27,9 @@ pub fn json_schema(registry: &Registry) -> Value {
         definitions.insert((*name).to_owned(), object(rows, required, &kinds));
     }
     definitions.insert("schema".to_owned(), object(SCHEMA, &[], &kinds));
-    let own: &[Row] = &[
-        ("optional", Holds::Bool, "Absent unless set."),
-        ("sensitive", Holds::Bool, "Its value is never shown."),
-    ];
     definitions.insert(
         "parameter".to_owned(),
-        object(&[SCHEMA, own].concat(), &[], &kinds),
+        object(&[SCHEMA, PARAMETER].concat(), &[], &kinds),
     );
     definitions.insert(
         "allow".to_owned(),
@@ -45,8 +47,7 @@ pub fn json_schema(registry: &Registry) -> Value {
     let mut rule = object(&[VARIANT, RULE].concat(), &[], &kinds);
     add(&mut rule, "allOf", desired_by_kind(&kinds));
     definitions.insert("rule".to_owned(), rule);
-    let when: &[Row] = &[("when", Holds::Expression, "Whether this case is the one.")];
-    let mut case = object(&[when, VARIANT].concat(), &["when"], &kinds);
+    let mut case = object(&[CASE, VARIANT].concat(), &["when"], &kinds);
     add(&mut case, "allOf", desired_by_kind(&kinds));
     definitions.insert("case".to_owned(), case);
     for kind in kinds.registered() {
@@ -100,7 +101,7 @@ fn held(holds: Holds, kinds: &Kinds) -> Value {
         Holds::Number => json!({"type": "number"}),
         Holds::Text => json!({"type": "string"}),
         Holds::Texts => json!({"type": "array", "items": {"type": "string"}}),
-        Holds::Duration => json!({"type": "string", "pattern": "^([0-9.]+(ns|us|µs|ms|s|m|h|d))+$|^0$"}),
+        Holds::Duration => json!({"type": "string", "pattern": DURATION}),
         Holds::Expression => json!({"type": ["string", "boolean"]}),
         Holds::Word(words) => json!({"enum": words}),
         Holds::One(name) => definition(name),

@@ -157,7 +157,7 @@ fn whole(
         interval: interval(&spec, faults),
         limits: limits(&spec, faults),
         suspend: spec.boolean("suspend", faults).unwrap_or_default(),
-        approve: spec.text("approve", faults).map(str::to_owned),
+        approve: approve(&spec, faults),
         service_account_name: account(&spec, faults),
         parameters: read_parameters,
         values,
@@ -239,6 +239,18 @@ fn account(spec: &Fields<'_>, faults: &mut Diagnostics) -> Option<String> {
     let message = format!("`{name}` can't be a ServiceAccount's name");
     let fault = Diagnostic::error(Code::InvalidValue, node.place.clone(), message);
     faults.push(fault.with_hint("the name alone; its namespace is the policy's"));
+    None
+}
+
+/// The hash of the plan that may run although a limit holds it up.
+fn approve(spec: &Fields<'_>, faults: &mut Diagnostics) -> Option<String> {
+    let hash = spec.text("approve", faults)?;
+    if !hash.is_empty() {
+        return Some(hash.to_owned());
+    }
+    let node = spec.get("approve")?;
+    let fault = Diagnostic::error(Code::InvalidValue, node.place.clone(), "`approve` names no plan");
+    faults.push(fault.with_hint("leave it out, or give it the hash that the held-up plan ends with"));
     None
 }
 
