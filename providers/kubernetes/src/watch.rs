@@ -2,7 +2,8 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | `feed` | one list and watch, and what to do when it breaks |
+//! | `feed` | one list and watch, and how it goes on when it breaks |
+//! | `trouble` | how long to pause then, and when to tell of it |
 //! | `objects` | single objects: which watches they need, what is absent |
 //! | `lists` | whole lists |
 //! | `definitions` | which types come and go |
@@ -15,6 +16,7 @@ mod definitions;
 pub(crate) mod feed;
 mod lists;
 mod objects;
+mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

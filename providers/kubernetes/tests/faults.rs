@@ -11,123 +11,18 @@
 
 mod support;
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use holdfast_contract::{Observation, PolicyId, ProviderError};
 use serde_json::{Value as Json, json};
+use support::script::Script;
 use support::{factory, key, observe, provider};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-
-/// One answer: code, further headers, body. None: the connection is closed without one.
-type Answer = Option<(u16, &'static str, Json)>;
-
-/// A server that gives each request after discovery the next of its answers, and the last one for ever.
-struct Script {
-    kubeconfig: PathBuf,
-    seen: Arc<Mutex<Vec<String>>>,
-}
 
 impl Script {
-    async fn play(name: &str, answers: Vec<Answer>) -> Self {
-        Self::play_with(name, answers, "Current").await
-    }
-
-    async fn play_with(name: &str, answers: Vec<Answer>, freshness: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&seen);
-        tokio::spawn(async move {
-            let mut next = 0;
-            while let Ok((mut socket, _)) = listener.accept().await {
-                let mut request = Vec::new();
-                let mut buffer = [0; 4096];
-                // One request a connection: that it is closed is said in the answer.
-                while !complete(&request) {
-                    match socket.read(&mut buffer).await {
-                        Ok(0) | Err(_) => break,
-                        Ok(read) => request.extend_from_slice(&buffer[..read]),
-                    }
-                }
-                let text = String::from_utf8_lossy(&request);
-                let line = text.lines().next().unwrap_or_default().replace(" HTTP/1.1", "");
-                let answer = match line.as_str() {
-                    "GET /api" => Some((200, "", discovery("", "v1", "configmaps", "ConfigMap", "Current"))),
-                    "GET /apis" => Some((200, "", discovery("x.dev", "v1", "xs", "X", freshness))),
-                    _ => {
-                        kept.lock().unwrap().push(line);
-                        let answer = answers[next.min(answers.len() - 1)].clone();
-                        next += 1;
-                        answer
-                    }
-                };
-                if let Some((code, headers, body)) = answer {
-                    let body = body.to_string();
-                    let length = body.len();
-                    let head = format!(
-                        "HTTP/1.1 {code} X\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n"
-                    );
-                    let _ = socket.write_all((head + &body).as_bytes()).await;
-                }
-            }
-        });
-        let kubeconfig =
-            std::env::temp_dir().join(format!("holdfast-{name}-{}.kubeconfig", std::process::id()));
-        let config = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "x",
-            "clusters": [{ "name": "x", "cluster": { "server": url } }],
-            "users": [{ "name": "x", "user": { "token": "t" } }],
-            "contexts": [{ "name": "x", "context": { "cluster": "x", "user": "x" } }],
-        });
-        std::fs::write(&kubeconfig, config.to_string()).unwrap();
-        Self { kubeconfig, seen }
-    }
-
-    fn seen(&self) -> usize {
-        self.seen.lock().unwrap().len()
-    }
-
     async fn observe(&self) -> Result<Observation, ProviderError> {
         let key = key("v1", "ConfigMap", Some("n"), "x");
         observe(provider(&self.kubeconfig).await.as_ref(), &key).await
     }
-}
-
-impl Drop for Script {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.kubeconfig);
-    }
-}
-
-fn complete(request: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(request);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else {
-        return false;
-    };
-    let length = head.lines().find_map(|line| {
-        line.to_lowercase()
-            .strip_prefix("content-length: ")?
-            .trim()
-            .parse::<usize>()
-            .ok()
-    });
-    body.len() >= length.unwrap_or(0)
-}
-
-fn discovery(group: &str, version: &str, plural: &str, kind: &str, freshness: &str) -> Json {
-    let resources = match freshness {
-        "Stale" => json!([]),
-        _ => {
-            json!([{ "resource": plural, "scope": "Namespaced", "verbs": ["get"], "responseKind": { "kind": kind } }])
-        }
-    };
-    json!({ "kind": "APIGroupDiscoveryList", "items": [{
-        "metadata": { "name": group },
-        "versions": [{ "version": version, "freshness": freshness, "resources": resources }],
-    }]})
 }
 
 fn object() -> Json {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::pending;
-use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::trouble::Trouble;
 use crate::client::{Call, Failure, encoded, pause, varied};
 use crate::discovery::{ASK_AGAIN, News, Resource};
 use crate::error::{SERVICE, Status};
@@ -25,13 +25,6 @@ const LASTS: Duration = Duration::from_secs(260);
 const LASTS_MORE: Duration = Duration::from_secs(30);
 /// A watch that ends sooner than this has failed.
 const SHORT: Duration = Duration::from_secs(1);
-/// While the server can't be reached, the pause between two tries grows to that after so many: 13 s. Each is one
-/// request, and whoever waits for the server wants to know soon.
-const OUTAGE_PAUSES: u32 = 6;
-/// For how long what was told before stays good enough while the server can't be reached.
-const OUTAGE: Duration = Duration::from_mins(1);
-/// For how long it does while the server refuses: one that has just started may refuse what it grants a moment later.
-const REFUSAL: Duration = Duration::from_secs(5);
 /// How often a type is tried again once its definition has changed: it is served some time after it is established.
 const TRIES: u32 = 6;
 /// How often a type that isn't served is asked for where definitions can't be watched.
@@ -127,70 +120,6 @@ struct Watching {
     events: BoxStream<'static, Result<Json, ProviderError>>,
 }
 
-/// What has gone wrong lately.
-#[derive(Debug, Default)]
-struct Trouble {
-    since: Option<Instant>,
-    /// In a row.
-    failures: u32,
-    /// No request before.
-    not_before: Option<Instant>,
-    told: Option<Discriminant<ProviderError>>,
-    /// Whether there is something told that is good enough for a while.
-    is_known: bool,
-}
-
-impl Trouble {
-    /// Counts a failure, after which nothing is asked for `wait`; whether it has to be told.
-    fn add(&mut self, error: &ProviderError, wait: Duration) -> bool {
-        let now = Instant::now();
-        let since = *self.since.get_or_insert(now);
-        self.failures = self.failures.saturating_add(1);
-        let transient = error.is_transient();
-        let failures = if transient {
-            self.failures.min(OUTAGE_PAUSES)
-        } else {
-            self.failures
-        };
-        self.not_before = Some(now + pause(failures).max(wait));
-        let grace = match error {
-            _ if !self.is_known => Duration::ZERO,
-            _ if transient => OUTAGE,
-            ProviderError::Denied { .. } | ProviderError::Unauthenticated { .. } => REFUSAL,
-            _ => Duration::ZERO,
-        };
-        let is_news = match self.told {
-            // What is unknown already doesn't become more so.
-            Some(told) => told != discriminant(error) && !transient,
-            None => true,
-        };
-        let due = is_news && now.duration_since(since) >= grace;
-        if due {
-            self.told = Some(discriminant(error));
-            self.is_known = false;
-        }
-        due
-    }
-
-    /// Counts what is no failure unless it goes on and on.
-    fn add_expiry(&mut self) {
-        if self.failures > 0 {
-            self.not_before = Some(Instant::now() + pause(self.failures));
-        }
-        self.failures = self.failures.saturating_add(1);
-    }
-
-    fn told_all(&mut self) {
-        self.told = None;
-        self.is_known = true;
-    }
-
-    fn is_over(&mut self) {
-        self.since = None;
-        self.failures = 0;
-    }
-}
-
 impl<T> fmt::Debug for Feed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Feed({:?})", self.of)
@@ -271,7 +200,7 @@ impl<T: Send> Feed<T> {
             ProviderError::Throttled { retry_after, .. } => retry_after.unwrap_or_default(),
             _ => Duration::ZERO,
         };
-        let due = self.trouble.add(&error, wait);
+        let due = self.trouble.add(&error, wait, Instant::now());
         tracing::debug!(of = ?self.of, %error, due, "a watch failed");
         let rests = match &error {
             ProviderError::NotServed { .. } => true,
@@ -288,7 +217,7 @@ impl<T: Send> Feed<T> {
                 Phase::Resting
             }
             // Once it is unknown, only a list makes it known again.
-            _ if self.trouble.told.is_some() => Phase::List,
+            _ if self.trouble.is_told() => Phase::List,
             phase => phase,
         };
         due.then_some(Event::Failed(error))
@@ -332,7 +261,7 @@ impl<T: Send> Feed<T> {
                 self.tries = self.tries.saturating_sub(1);
             }
         }
-        self.trouble.is_over();
+        self.trouble.end();
     }
 
     async fn list(&mut self) -> Option<Event<T>> {
@@ -407,7 +336,7 @@ impl<T: Send> Feed<T> {
             }
             // What has happened since is no longer kept.
             Err(Failure::Refused(status)) if status.code == 410 => {
-                self.trouble.add_expiry();
+                self.trouble.add_expiry(Instant::now());
                 self.phase = Phase::List;
                 None
             }
@@ -416,12 +345,18 @@ impl<T: Send> Feed<T> {
                 if matches!(error, ProviderError::NotServed { .. }) {
                     self.server.discovery.outdate();
                 }
-                let phase = if error.is_transient() {
-                    Phase::Begin(resource, version, listed)
-                } else {
-                    Phase::List
-                };
-                self.failed(error, phase)
+                if !error.is_transient() {
+                    return self.failed(error, Phase::List);
+                }
+                match listed {
+                    // It is so for now, and where it goes on is known.
+                    Some(listed) if self.trouble.is_over() => {
+                        self.trouble.told_all();
+                        self.failed(error, Phase::Begin(resource, version, None));
+                        Some(Event::Listed(listed))
+                    }
+                    listed => self.failed(error, Phase::Begin(resource, version, listed)),
+                }
             }
         }
     }
@@ -442,7 +377,7 @@ impl<T: Send> Feed<T> {
             return None;
         };
         if watching.since.elapsed() >= SHORT {
-            self.trouble.is_over();
+            self.trouble.end();
         }
         let mut event = match event {
             Some(Ok(event)) => event,
@@ -450,7 +385,7 @@ impl<T: Send> Feed<T> {
             // It has lasted as long as it was to, or its connection broke: it goes on where it ended.
             None => {
                 if watching.since.elapsed() < SHORT {
-                    self.trouble.add_expiry();
+                    self.trouble.add_expiry(Instant::now());
                 }
                 let (resource, version) = (watching.resource.clone(), watching.version.clone());
                 self.phase = Phase::Begin(resource, version, None);
@@ -463,7 +398,7 @@ impl<T: Send> Feed<T> {
             let resource = watching.resource.clone();
             return self.broken(&object, &resource);
         }
-        self.trouble.is_over();
+        self.trouble.end();
         if let Some(newer) = object.pointer("/metadata/resourceVersion").and_then(Json::as_str) {
             newer.clone_into(&mut watching.version);
         }
@@ -479,7 +414,7 @@ impl<T: Send> Feed<T> {
     fn broken(&mut self, object: &Json, resource: &Resource) -> Option<Event<T>> {
         let status: Status = serde_json::from_value(object.clone()).unwrap_or_default();
         if status.code == 410 {
-            self.trouble.add_expiry();
+            self.trouble.add_expiry(Instant::now());
             self.phase = Phase::List;
             return None;
         }

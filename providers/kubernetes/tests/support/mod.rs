@@ -8,6 +8,7 @@
 
 pub mod definitions;
 pub mod manifests;
+pub mod script;
 pub mod watching;
 
 use std::path::Path;
