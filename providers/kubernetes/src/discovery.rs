@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use holdfast_contract::{ApiType, ProviderError, Scope, Served};
@@ -86,6 +86,8 @@ struct Known {
     /// Group versions whose own server didn't answer the API server: what they serve can't be said.
     stale: BTreeSet<String>,
     at: Instant,
+    /// How many news there were when it was so.
+    news: u64,
 }
 
 impl Known {
@@ -114,32 +116,33 @@ pub(crate) enum News {
 #[derive(Debug)]
 pub(crate) struct Discovery {
     known: Mutex<Option<Arc<Known>>>,
-    /// Whether something has shown that what is known is no longer so.
-    outdated: AtomicBool,
     news: broadcast::Sender<News>,
+    /// How many news there were, those among them that nobody needs to hear of: what is known as of fewer is no longer so.
+    count: AtomicU64,
 }
 
 impl Default for Discovery {
     fn default() -> Self {
         Self {
             known: Mutex::default(),
-            outdated: AtomicBool::new(false),
             news: broadcast::Sender::new(NEWS_MAX),
+            count: AtomicU64::new(0),
         }
     }
 }
 
 impl Discovery {
-    /// Which of `apis` are served; asks the server at the first call, and with `refresh`.
+    /// Which of `apis` are served, and as of how many news; asks the server at the first call, and with `refresh`.
     pub(crate) async fn served(
         &self,
         client: &Client,
         apis: &[ApiType],
         refresh: bool,
-    ) -> Result<BTreeMap<ApiType, Served>, ProviderError> {
+    ) -> Result<(BTreeMap<ApiType, Served>, u64), ProviderError> {
         let age = if refresh { Some(Duration::ZERO) } else { None };
         let known = self.known(client, age).await?;
-        apis.iter()
+        let served = apis
+            .iter()
             .map(|api| {
                 let served = match known.resources.get(api) {
                     Some(resource) => Served::Yes(resource.scope),
@@ -148,7 +151,8 @@ impl Discovery {
                 };
                 Ok((api.clone(), served))
             })
-            .collect()
+            .collect::<Result<_, ProviderError>>()?;
+        Ok((served, known.news))
     }
 
     /// How `api` is served. One that wasn't when the server said last is asked for anew.
@@ -176,7 +180,7 @@ impl Discovery {
 
     /// What is known is no longer so: whoever wants to know next asks the server.
     pub(crate) fn outdate(&self) {
-        self.outdated.store(true, Ordering::Release);
+        self.count.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Types may have come or gone.
@@ -184,6 +188,11 @@ impl Discovery {
         self.outdate();
         // Nobody may be listening.
         let _ = self.news.send(news);
+    }
+
+    /// How many news there were so far.
+    pub(crate) fn count(&self) -> u64 {
+        self.count.load(Ordering::Acquire)
     }
 
     /// What comes from [`Discovery::tell`] from now on, and what the server's answers show to have changed.
@@ -205,34 +214,25 @@ impl Discovery {
         // Held while the server is asked, so that many who want to know ask once.
         let mut known = self.known.lock().await;
         if let Some(known) = known.as_ref()
-            && !self.outdated.load(Ordering::Acquire)
+            && known.news == self.count()
             && (known.at >= asked || age.is_none_or(|age| known.at.elapsed() <= age && age > Duration::ZERO))
         {
             return Ok(Arc::clone(known));
         }
         // Before it is asked: what is told meanwhile counts for the next time.
-        self.outdated.store(false, Ordering::Release);
-        let fresh = match ask(client).await {
-            Ok(fresh) => Arc::new(fresh),
-            Err(error) => {
-                self.outdate();
-                return Err(error);
-            }
-        };
-        if let Some(before) = known.replace(Arc::clone(&fresh)) {
-            let came = fresh
-                .without(&before)
-                .into_iter()
-                .map(str::to_owned)
-                .map(News::Came);
-            let gone = before
-                .without(&fresh)
-                .into_iter()
-                .map(str::to_owned)
-                .map(News::Gone);
-            for news in came.chain(gone) {
-                let _ = self.news.send(news);
-            }
+        let count = self.count();
+        let mut fresh = ask(client).await?;
+        let mut news = Vec::new();
+        if let Some(before) = known.as_ref() {
+            let own = |groups: BTreeSet<&str>| groups.into_iter().map(str::to_owned).collect::<Vec<_>>();
+            news.extend(own(fresh.without(before)).into_iter().map(News::Came));
+            news.extend(own(before.without(&fresh)).into_iter().map(News::Gone));
+        }
+        fresh.news = count.saturating_add(news.len() as u64);
+        let fresh = Arc::new(fresh);
+        *known = Some(Arc::clone(&fresh));
+        for one in news {
+            self.tell(one);
         }
         Ok(fresh)
     }
@@ -253,6 +253,7 @@ async fn ask(client: &Client) -> Result<Known, ProviderError> {
         resources: BTreeMap::new(),
         stale: BTreeSet::new(),
         at,
+        news: 0,
     };
     for group in core.items.into_iter().chain(groups.items) {
         for version in group.versions {

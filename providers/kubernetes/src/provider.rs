@@ -1,7 +1,7 @@
 //! The provider: one API server, as one identity.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use holdfast_contract::{
@@ -44,11 +44,17 @@ impl Server {
 pub(crate) struct KubernetesProvider {
     name: ProviderName,
     server: Arc<Server>,
+    /// As of how many news of types it was last told which are served.
+    types_known: Mutex<Option<u64>>,
 }
 
 impl KubernetesProvider {
     pub(crate) fn new(name: ProviderName, server: Arc<Server>) -> Self {
-        Self { name, server }
+        Self {
+            name,
+            server,
+            types_known: Mutex::default(),
+        }
     }
 }
 
@@ -71,10 +77,10 @@ impl Provider for KubernetesProvider {
         apis: &[ApiType],
         refresh: bool,
     ) -> Result<BTreeMap<ApiType, Served>, ProviderError> {
-        self.server
-            .discovery
-            .served(&self.server.client, apis, refresh)
-            .await
+        let client = &self.server.client;
+        let (served, news) = self.server.discovery.served(client, apis, refresh).await?;
+        *self.types_known.lock().unwrap_or_else(PoisonError::into_inner) = Some(news);
+        Ok(served)
     }
 
     async fn preview(&self, write: &Write) -> Result<Preview, ProviderError> {
@@ -86,7 +92,8 @@ impl Provider for KubernetesProvider {
     }
 
     fn watch(&self, watched: &Watched) -> Option<WatchStream> {
-        Some(watch::watch(&self.server, &self.name, watched))
+        let known = *self.types_known.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(watch::watch(&self.server, &self.name, watched, known))
     }
 
     /// A cluster has no number of its own; its id is the [`StateStore`](holdfast_contract::StateStore)'s to tell.

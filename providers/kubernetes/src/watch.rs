@@ -40,7 +40,14 @@ const SINGLE_MAX_UNLISTED: usize = 32;
 /// A few objects of one type and namespace are watched one by one, and Secrets always. More of those that bear the mark
 /// are one list and watch with that selector, and what isn't there is read before it is absent; those without it are
 /// watched one by one if they are few. Else it is one list and watch of the type in the namespace.
-pub(crate) fn watch(server: &Arc<Server>, provider: &ProviderName, watched: &Watched) -> WatchStream {
+///
+/// Types are known as of so many news of them, if they are.
+pub(crate) fn watch(
+    server: &Arc<Server>,
+    provider: &ProviderName,
+    watched: &Watched,
+    types_known: Option<u64>,
+) -> WatchStream {
     let mut streams: Vec<WatchStream> = groups(server, watched).into_iter().map(Group::watch).collect();
     let lists: BTreeSet<_> = watched.lists.iter().collect();
     streams.extend(
@@ -49,7 +56,7 @@ pub(crate) fn watch(server: &Arc<Server>, provider: &ProviderName, watched: &Wat
             .map(|query| lists::list(server, provider, query)),
     );
     if watched.types {
-        streams.push(definitions::types(server));
+        streams.push(definitions::types(server, types_known));
     }
     let wanted = watched.wanted.iter().chain(&watched.own);
     let untyped: Vec<Seen> = wanted

@@ -162,6 +162,50 @@ async fn definitions_of_other_types_ask_nothing_of_the_server() {
 }
 
 #[tokio::test]
+async fn types_that_came_before_the_watch_began_are_told_once_it_has() {
+    let cluster = Cluster::start().await.unwrap();
+    let bench = Bench::on(&cluster, "types").await;
+    let types = Watched {
+        types: true,
+        ..Watched::default()
+    };
+    let begin = || Watching::begin(bench.provider.as_ref(), &types);
+    bench.provider.served(&[], true).await.unwrap();
+    // Nobody watches yet.
+    let one = json!({ "apiVersion": "first.test/v1", "kind": "Thing", "metadata": { "name": "one" } });
+    let things = |group: &str| format!("/apis/{group}/v1/namespaces/{}/things", bench.namespace);
+    bench
+        .outside
+        .post(DEFINITIONS, &definition("first.test"))
+        .await
+        .unwrap();
+    make(&bench, &things("first.test"), &one).await;
+    let mut first = begin();
+    first.until("the first type", |watching| watching.types > 0).await;
+    // Somebody watches, and another has not looked since.
+    bench.provider.served(&[], true).await.unwrap();
+    bench
+        .outside
+        .post(DEFINITIONS, &definition("second.test"))
+        .await
+        .unwrap();
+    let told = first.types;
+    first
+        .until("the second type", |watching| watching.types > told)
+        .await;
+    let mut second = begin();
+    second
+        .until("the second type", |watching| watching.types > 0)
+        .await;
+    // Who has looked since isn't told.
+    first.during(Duration::from_secs(1)).await;
+    bench.provider.served(&[], true).await.unwrap();
+    let mut third = begin();
+    third.during(Duration::from_secs(1)).await;
+    assert_eq!(third.types, 0);
+}
+
+#[tokio::test]
 async fn a_server_that_stops_and_starts_again_makes_nothing_unknown_and_loses_no_change() {
     let mut cluster = Cluster::start().await.unwrap();
     let bench = Bench::on(&cluster, "restart").await;

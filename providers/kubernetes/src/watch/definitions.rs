@@ -62,18 +62,20 @@ impl Definitions {
     }
 }
 
-/// [`Seen::Types`] whenever a definition changes, and when the server is found to serve other types than before.
-pub(super) fn types(server: &Arc<Server>) -> WatchStream {
+/// [`Seen::Types`] whenever a definition changes, and when the server is found to serve other types than before; at once,
+/// where that happened after so many news as are `known`.
+pub(super) fn types(server: &Arc<Server>, known: Option<u64>) -> WatchStream {
     let news = server.discovery.news();
-    let begin = (Arc::clone(server), news, None);
-    unfold(begin, |(server, mut news, watching)| async move {
+    let missed = known.is_some_and(|known| known != server.discovery.count());
+    let begin = (Arc::clone(server), news, missed, None);
+    unfold(begin, |(server, mut news, missed, watching)| async move {
         let watching = watching.unwrap_or_else(|| server.definitions.watch(&server));
-        if let Err(RecvError::Closed) = news.recv().await {
+        if !missed && let Err(RecvError::Closed) = news.recv().await {
             return None;
         }
         // Those that came together are told together.
         let news = news.resubscribe();
-        Some((Seen::Types, (server, news, Some(watching))))
+        Some((Seen::Types, (server, news, false, Some(watching))))
     })
     .boxed()
 }
