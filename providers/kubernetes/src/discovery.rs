@@ -132,8 +132,19 @@ impl Default for Discovery {
 }
 
 impl Discovery {
-    /// Which of `apis` are served, and as of how many news; asks the server at the first call, and with `refresh`.
+    /// Which of `apis` are served; asks the server at the first call, and with `refresh`.
     pub(crate) async fn served(
+        &self,
+        client: &Client,
+        apis: &[ApiType],
+        refresh: bool,
+    ) -> Result<BTreeMap<ApiType, Served>, ProviderError> {
+        let (served, _) = self.served_as_of(client, apis, refresh).await?;
+        Ok(served)
+    }
+
+    /// As [`Discovery::served`], and as of how many news.
+    pub(crate) async fn served_as_of(
         &self,
         client: &Client,
         apis: &[ApiType],

@@ -78,7 +78,7 @@ impl Provider for KubernetesProvider {
         refresh: bool,
     ) -> Result<BTreeMap<ApiType, Served>, ProviderError> {
         let client = &self.server.client;
-        let (served, news) = self.server.discovery.served(client, apis, refresh).await?;
+        let (served, news) = self.server.discovery.served_as_of(client, apis, refresh).await?;
         *self.types_known.lock().unwrap_or_else(PoisonError::into_inner) = Some(news);
         Ok(served)
     }
