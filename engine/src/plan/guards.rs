@@ -20,28 +20,45 @@ pub(super) fn own_ground(input: &Input<'_>, resource: &Resource<'_>) -> Option<S
 }
 
 /// Why a policy may not write `key`, if it stands on that itself.
+///
+/// Whatever the policy calls the provider: two may reach one cluster.
 pub(super) fn own_ground_of(input: &Input<'_>, key: &ResourceKey) -> Option<String> {
     let api = key.api.as_ref()?;
-    let here = key.namespace.as_deref() == Some(input.policy.namespace.as_str());
-    if let Some(own) = input.ground.iter().find(|own| is_same(own, key)) {
-        return Some(format!(
-            "a policy can't manage {own}, which its own state is kept in: it would saw off what it stands on"
-        ));
-    }
     let what = match (api.group(), api.kind.as_str()) {
-        ("holdfast.dev", _) => "policies",
+        _ if input.ground.iter().any(|own| is_object(own, key)) => key.to_string(),
+        ("holdfast.dev", _) => "policies".to_owned(),
         ("apiextensions.k8s.io", "CustomResourceDefinition") if key.name.ends_with(".holdfast.dev") => {
-            "the definition of policies"
+            "the definition of policies".to_owned()
         }
-        ("", "Namespace") if key.name == input.policy.namespace => "its own namespace",
-        ("", "ConfigMap") | ("coordination.k8s.io", "Lease") if here && key.name == input.policy.name => {
-            "its own ledger and lease"
+        ("", "Namespace") if key.name == input.policy.namespace => "its own namespace".to_owned(),
+        ("coordination.k8s.io", "Lease") if is_at_home(input, key) => {
+            "the leases by which policies are shared out".to_owned()
         }
         _ => return None,
     };
     Some(format!(
         "a policy can't manage {what}: it would saw off what it stands on"
     ))
+}
+
+/// Whether both mean an object of one type, namespace and name.
+fn is_object(own: &ResourceKey, key: &ResourceKey) -> bool {
+    let own = ResourceKey {
+        provider: key.provider.clone(),
+        ..own.clone()
+    };
+    is_same(&own, key)
+}
+
+/// Whether `key` lies in the namespace that the state is kept in.
+fn is_at_home(input: &Input<'_>, key: &ResourceKey) -> bool {
+    let namespace = |own: &&ResourceKey| {
+        own.api
+            .as_ref()
+            .is_some_and(|api| (api.group(), api.kind.as_str()) == ("", "Namespace"))
+    };
+    let mut homes = input.ground.iter().filter(namespace);
+    homes.any(|home| Some(&home.name) == key.namespace.as_ref())
 }
 
 /// Why two rules that mean one thing may both not write it, if so.

@@ -14,6 +14,7 @@ mod support;
 
 mod fights;
 mod gone;
+mod ground;
 mod holds;
 mod identity;
 mod limits;

@@ -53,8 +53,9 @@ pub trait StateStore: Debug + Send + Sync {
     /// Where the ledger is kept, for people: `ConfigMap holdfast-system/managed-velero`.
     fn place(&self, policy: &PolicyId) -> String;
 
-    /// The objects that it keeps the state of `policy` in, and what those lie in, as resources of the cluster. No
-    /// policy may manage these: it would saw off what it stands on. Empty outside of a cluster.
+    /// The objects that it keeps the state of `policy` in, the namespace that those lie in, and the service accounts that
+    /// all is done as, where they are known: as resources of the cluster. No policy may manage these: it would saw off
+    /// what it stands on. Empty outside of a cluster.
     fn ground(&self, policy: &PolicyId) -> Vec<ResourceKey> {
         let _ = policy;
         Vec::new()

@@ -3,7 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use holdfast_contract::ProviderError;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use holdfast_contract::{ApiType, ProviderError, ResourceKey};
+use serde_json::Value as Json;
+
+/// What the user name of a service account begins with.
+const USER: &str = "system:serviceaccount:";
 
 /// The longest name of a namespace, and of a service account.
 const NAMESPACE_MAX: usize = 63;
@@ -52,7 +58,27 @@ impl ServiceAccount {
 
     /// As the server names it among users.
     pub(crate) fn user(&self) -> String {
-        format!("system:serviceaccount:{}:{}", self.namespace, self.name)
+        format!("{USER}{}:{}", self.namespace, self.name)
+    }
+
+    /// The service account that `token` is of, as the token itself says; nothing of it was checked.
+    pub(crate) fn of_token(token: &str) -> Option<Self> {
+        let claims = token.trim().split('.').nth(1)?;
+        let claims: Json = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+        let (namespace, name) = claims.get("sub")?.as_str()?.strip_prefix(USER)?.split_once(':')?;
+        Self::new(namespace, name).ok()
+    }
+
+    /// It, as a resource of the cluster.
+    pub(crate) fn key(&self) -> ResourceKey {
+        ResourceKey {
+            provider: "kubernetes".into(),
+            kind: crate::kind::NAME.into(),
+            api: Some(ApiType::new("v1", "ServiceAccount")),
+            namespace: Some(self.namespace.clone()),
+            name: self.name.clone(),
+            region: None,
+        }
     }
 }
 
@@ -92,6 +118,18 @@ mod tests {
         assert_eq!((account.namespace(), account.name()), ("team-a", "backup.v2"));
         assert_eq!(account.user(), "system:serviceaccount:team-a:backup.v2");
         assert_eq!(account.to_string(), "team-a/backup.v2");
+    }
+
+    #[test]
+    fn a_token_says_whose_it_is_and_anything_else_says_nothing() {
+        let token = |claims: &str| format!("e30.{}.c2ln\n", URL_SAFE_NO_PAD.encode(claims));
+        let account = ServiceAccount::of_token(&token(
+            r#"{"sub":"system:serviceaccount:holdfast-system:engine"}"#,
+        ));
+        assert_eq!(account.unwrap().to_string(), "holdfast-system/engine");
+        for other in ["", "alice", "a.b.c", &token(r#"{"sub":"alice"}"#), &token("[]")] {
+            assert_eq!(ServiceAccount::of_token(other), None, "{other}");
+        }
     }
 
     #[test]

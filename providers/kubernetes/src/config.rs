@@ -116,9 +116,14 @@ impl KubernetesFactory {
         }
     }
 
-    /// Ledgers and leases in `namespace` of the default cluster.
+    /// Ledgers and leases in `namespace` of the default cluster, of policies whose providers this factory opens.
     pub async fn state(&self, namespace: &str) -> Result<Arc<dyn StateStore>, ProviderError> {
-        Ok(Arc::new(KubernetesState::new(self.own().await?, namespace)))
+        let account = self.account.clone();
+        Ok(Arc::new(KubernetesState::new(
+            self.own().await?,
+            namespace,
+            account,
+        )))
     }
 
     /// Which replicas are here, by Leases in `namespace` of the default cluster.
@@ -159,8 +164,7 @@ impl KubernetesFactory {
         let server = if let Some(server) = shared.get(&identity).and_then(Weak::upgrade) {
             server
         } else {
-            let client = client(&identity).await?.with_meter(self.meter.clone());
-            Arc::new(Server::new(client))
+            Arc::new(connect(&identity, self.meter.clone()).await?)
         };
         shared.insert(identity.clone(), Arc::downgrade(&server));
         servers.insert(identity, Arc::clone(&server));
@@ -224,12 +228,19 @@ impl ProviderFactory for KubernetesFactory {
     }
 }
 
-async fn client(identity: &Identity) -> Result<Client, ProviderError> {
+async fn connect(identity: &Identity, meter: Option<Arc<dyn Meter>>) -> Result<Server, ProviderError> {
     let config = config(&identity.connection).await?;
-    match &identity.account {
-        None => Client::new(config),
-        Some(account) => Client::acting_as(config, account.clone()),
-    }
+    let signed_in = match &config.auth_info.token_file {
+        // One that can't be read is told when it is needed.
+        Some(path) => tokio::fs::read_to_string(path).await.ok(),
+        None => None,
+    };
+    let signed_in = signed_in.and_then(|token| ServiceAccount::of_token(&token));
+    let client = match &identity.account {
+        None => Client::new(config)?,
+        Some(account) => Client::acting_as(config, account.clone())?,
+    };
+    Ok(Server::new(client.with_meter(meter), signed_in))
 }
 
 async fn config(connection: &Connection) -> Result<kube::Config, ProviderError> {

@@ -9,6 +9,7 @@ use holdfast_contract::{
     WatchStream, Watched, Write, Written,
 };
 
+use crate::account::ServiceAccount;
 use crate::client::Client;
 use crate::discovery::Discovery;
 use crate::kind::ObjectKind;
@@ -19,6 +20,8 @@ use crate::{find, observe, preview, watch, write};
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) client: Client,
+    /// The service account that the connection signs in, where its token tells.
+    pub(crate) signed_in: Option<ServiceAccount>,
     pub(crate) discovery: Discovery,
     pub(crate) unlisted: observe::Unlisted,
     pub(crate) kind: ObjectKind,
@@ -27,9 +30,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(client: Client) -> Self {
+    pub(crate) fn new(client: Client, signed_in: Option<ServiceAccount>) -> Self {
         Self {
             client,
+            signed_in,
             discovery: Discovery::default(),
             unlisted: observe::Unlisted::default(),
             kind: ObjectKind::new(),

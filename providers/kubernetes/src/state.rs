@@ -12,6 +12,7 @@ use http::Method;
 use serde_json::{Value as Json, json};
 use tokio::sync::OnceCell;
 
+use crate::account::ServiceAccount;
 use crate::client::{Answer, Call, Failure, Repeatable, encoded};
 use crate::error::{Asked, Status, lost};
 use crate::home::{self, MANAGED_BY, MANAGER, NOT_BACKED_UP};
@@ -36,6 +37,8 @@ pub(crate) struct KubernetesState {
     namespace: String,
     cluster: OnceCell<String>,
     sightings: Mutex<BTreeMap<PolicyId, Sightings>>,
+    /// As whom this process and the policies act that it keeps the state of.
+    accounts: Vec<ServiceAccount>,
 }
 
 /// One of the two objects of a policy.
@@ -66,9 +69,11 @@ impl Place {
 }
 
 impl KubernetesState {
-    /// State in `namespace`, which is made when something is first kept there.
-    pub(crate) fn new(server: Arc<Server>, namespace: &str) -> Self {
+    /// State in `namespace`, which is made when something is first kept there, of policies that act as `account`; none:
+    /// as this process itself.
+    pub(crate) fn new(server: Arc<Server>, namespace: &str, account: Option<ServiceAccount>) -> Self {
         Self {
+            accounts: server.signed_in.iter().cloned().chain(account).collect(),
             server,
             namespace: namespace.to_owned(),
             cluster: OnceCell::new(),
@@ -242,11 +247,13 @@ impl StateStore for KubernetesState {
     }
 
     fn ground(&self, policy: &PolicyId) -> Vec<ResourceKey> {
-        vec![
+        let state = [
             self.ledger(policy).key,
             self.lease(policy).key,
             home::key(&self.namespace),
-        ]
+        ];
+        let accounts = self.accounts.iter().map(ServiceAccount::key);
+        state.into_iter().chain(accounts).collect()
     }
 
     async fn cluster(&self) -> Result<Option<String>, ProviderError> {

@@ -315,3 +315,45 @@ async fn state_is_kept_as_whoever_runs_the_engine() {
     assert_eq!(ledgers.load(&policy).await.unwrap(), None);
     ledgers.save(&policy, &BTreeMap::new(), None).await.unwrap();
 }
+
+/// No policy may manage what it stands on, and that is the accounts that it and the engine act as, too.
+#[tokio::test]
+async fn the_accounts_that_all_is_done_as_are_told_as_ground() {
+    let stage = Stage::set("ground").await;
+    let cluster = Cluster::shared().await.unwrap();
+    let accounts = format!("/api/v1/namespaces/{}/serviceaccounts", stage.namespace());
+    let engine = json!({ "metadata": { "name": "engine" } });
+    stage.bench.outside.post(&accounts, &engine).await.unwrap();
+    let token = cluster
+        .service_account_token(stage.namespace(), "engine")
+        .await
+        .unwrap();
+    let path = cluster.kubeconfig_with_token("engine", &token).unwrap();
+    // As in a Pod, the token lies in a file.
+    let mut file: Json = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let token_file = path.with_extension("token");
+    std::fs::write(&token_file, &token).unwrap();
+    file["users"][0]["user"] = json!({ "tokenFile": token_file });
+    std::fs::write(&path, file.to_string()).unwrap();
+    let engine = factory(&path);
+    let ground = async |factory: &KubernetesFactory| {
+        let policy = PolicyId {
+            namespace: "team-a".to_owned(),
+            name: "p".to_owned(),
+        };
+        let ground = factory.state("home").await.unwrap().ground(&policy);
+        ground.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let here = stage.namespace();
+    let kept = [
+        "ConfigMap home/team-a.p",
+        "coordination.k8s.io/Lease home/team-a.p",
+        "Namespace home",
+    ];
+    let own = format!("ServiceAccount {here}/engine");
+    let theirs = format!("ServiceAccount {here}/tenant");
+    assert_eq!(ground(&engine).await, [&kept[..], &[&own]].concat());
+    let tenant = engine.acting_as(account(here, "tenant"));
+    assert_eq!(ground(&tenant).await, [&kept[..], &[&own, &theirs]].concat());
+    assert_eq!(ground(&stage.engine).await, kept, "alice is no service account");
+}

@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use holdfast_contract::{Held, Holder, PolicyId, ProviderError, ResourceKey, StateStore, Stored, Version};
+use holdfast_contract::{
+    ApiType, Held, Holder, PolicyId, ProviderError, ResourceKey, StateStore, Stored, Version,
+};
 use tokio::time::Instant;
 
 use crate::accident::{Moment, Operation};
 use crate::world::World;
 use crate::write::unavailable;
+
+/// The namespace in which a cluster's engine keeps what it must not forget, and of policies that come from files.
+const HOME: &str = "holdfast-system";
 
 /// What the engine must not forget about one policy.
 #[derive(Clone, Debug)]
@@ -77,6 +82,31 @@ impl StateStore for World {
             Some(file) => format!("ledgers[{policy}] in {}", file.path().display()),
             None => format!("the ledger of {policy} in the sandbox"),
         }
+    }
+
+    /// What it would be in a cluster, so that a policy may here what it may there.
+    fn ground(&self, policy: &PolicyId) -> Vec<ResourceKey> {
+        let Some(kind) = self.lock().object_kind() else {
+            return Vec::new();
+        };
+        let object = |api: ApiType, namespace: Option<&str>, name: &str| ResourceKey {
+            provider: "kubernetes".into(),
+            kind: kind.name().clone(),
+            api: Some(api),
+            namespace: namespace.map(str::to_owned),
+            name: name.to_owned(),
+            region: None,
+        };
+        let name = if policy.namespace == HOME {
+            policy.name.clone()
+        } else {
+            format!("{}.{}", policy.namespace, policy.name)
+        };
+        vec![
+            object(ApiType::new("v1", "ConfigMap"), Some(HOME), &name),
+            object(ApiType::new("coordination.k8s.io/v1", "Lease"), Some(HOME), &name),
+            object(ApiType::new("v1", "Namespace"), None, HOME),
+        ]
     }
 
     async fn cluster(&self) -> Result<Option<String>, ProviderError> {
