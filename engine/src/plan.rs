@@ -139,6 +139,7 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
             address: resource.address.clone(),
             what: resource.what.clone(),
             key: observed_key(input, resource),
+            uid: resource.key.as_ref().and_then(|key| uid(input, key)),
             place: resource.place().clone(),
             manifest: resource.manifest.clone(),
             phase,
@@ -163,6 +164,14 @@ fn observed_key(input: &Input<'_>, resource: &Resource<'_>) -> Option<holdfast_c
     match input.snapshot.get(key) {
         Some(Ok(Observation::Present(observed))) => Some(observed.key.clone()),
         _ => Some(key.clone()),
+    }
+}
+
+/// The server's id of what is there, if it gives one.
+fn uid(input: &Input<'_>, key: &ResourceKey) -> Option<String> {
+    match input.snapshot.get(key) {
+        Some(Ok(Observation::Present(observed))) => observed.uid.clone(),
+        _ => None,
     }
 }
 

@@ -76,6 +76,9 @@ pub struct ResourceReport {
     pub what: String,
     /// Which it is, once known.
     pub key: Option<ResourceKey>,
+    /// The server's id of it, where it is there and its server gives one. It says nothing to people.
+    #[serde(skip)]
+    pub uid: Option<String>,
     /// Where its rule stands.
     pub place: Place,
     /// The file that holds it word for word, if it is a manifest.
@@ -329,6 +332,7 @@ fn resource(planned: &PlannedResource) -> ResourceReport {
         address: planned.address.to_string(),
         what: planned.what.clone(),
         key: planned.key.clone(),
+        uid: planned.uid.clone(),
         place: planned.place.clone(),
         manifest: planned.manifest.clone(),
         phase: planned.phase,

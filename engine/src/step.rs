@@ -92,6 +92,8 @@ pub struct PlannedResource {
     pub what: String,
     /// Which it is, once that is known.
     pub key: Option<ResourceKey>,
+    /// The server's id of it, where it is there and its server gives one.
+    pub uid: Option<String>,
     /// Where its rule stands in the policy.
     pub place: Place,
     /// The file that holds it word for word, if it is a manifest.

@@ -121,6 +121,7 @@ fn creation() -> Plan {
             address: Address::of("one"),
             what: "ConfigMap".to_owned(),
             key: Some(key.clone()),
+            uid: None,
             place: Place::of_file("policy.yaml"),
             manifest: None,
             phase: Phase::Absent,

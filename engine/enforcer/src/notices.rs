@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_contract::{Notice, PolicyId};
+use holdfast_contract::{Notice, PolicyId, ResourceKey};
 
 use crate::reasons::EventReason;
 use crate::story::News;
@@ -30,10 +30,11 @@ pub fn notices(policy: &PolicyId, uid: &str, news: &[News]) -> Vec<Notice> {
 }
 
 fn notice(policy: &PolicyId, uid: &str, news: &News) -> Notice {
-    let is_in_namespace =
-        |key: &&holdfast_contract::ResourceKey| key.api.is_some() && key.namespace.is_some();
+    let is_in_namespace = |key: &&ResourceKey| key.api.is_some() && key.namespace.is_some();
+    let object = news.key.as_ref().filter(is_in_namespace).cloned();
     Notice {
-        object: news.key.as_ref().filter(is_in_namespace).cloned(),
+        object_uid: news.uid.clone().filter(|_| object.is_some()),
+        object,
         ..of(policy, uid, news.reason, &news.sentence)
     }
 }

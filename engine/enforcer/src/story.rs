@@ -31,6 +31,8 @@ pub struct News {
     pub address: Option<String>,
     /// That resource, once it is known.
     pub key: Option<ResourceKey>,
+    /// The server's id of it, if that is known.
+    pub uid: Option<String>,
     /// What was done to it.
     pub verb: Option<StepVerb>,
     /// Where it stands now.
@@ -45,6 +47,7 @@ impl News {
             reason,
             address: None,
             key: None,
+            uid: None,
             verb: None,
             phase: None,
             sentence,
@@ -56,6 +59,7 @@ impl News {
             reason,
             address: Some(resource.address.clone()),
             key: resource.key.clone(),
+            uid: resource.uid.clone(),
             verb: None,
             phase: Some(resource.phase),
             sentence: format!("{}: {sentence}", words::title(resource)),
@@ -263,6 +267,7 @@ impl Story {
                 news.push(News {
                     address: Some(check.address.clone()),
                     key: resource.and_then(|resource| resource.key.clone()),
+                    uid: resource.and_then(|resource| resource.uid.clone()),
                     ..News::of_policy(reason, sentence)
                 });
             }

@@ -41,6 +41,7 @@ pub(super) fn plan(input: &Input<'_>, plan: &mut Plan) -> Result<(), IllegalTran
             address: leaving.address.clone(),
             what: api.map_or_else(|| leaving.key.kind.to_string(), ToString::to_string),
             key: Some(leaving.key.clone()),
+            uid: super::uid(input, &leaving.key),
             place: leaving.place.clone(),
             manifest: None,
             phase: before.next(found.event)?,

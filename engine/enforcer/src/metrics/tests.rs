@@ -23,6 +23,7 @@ fn happened(metrics: &Metrics, name: &str, reason: EventReason, address: &str) {
         reason,
         address: Some(address.to_owned()),
         key: None,
+        uid: None,
         verb: (reason == EventReason::DriftRepaired).then_some(StepVerb::Update),
         phase: None,
         sentence: String::new(),

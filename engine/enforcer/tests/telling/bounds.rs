@@ -52,6 +52,7 @@ prop_compose! {
             address: format!("rule[{name:?}]"),
             what: name.clone(),
             key: is_known.then(|| objects::key(&api, Some("default"), &name)),
+            uid: None,
             place: Place::of_file(&facet),
             manifest: None,
             phase,

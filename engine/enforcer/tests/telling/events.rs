@@ -53,6 +53,21 @@ async fn a_first_installation_tells_what_was_made_and_that_all_holds() {
 }
 
 #[tokio::test]
+async fn an_object_in_a_namespace_is_named_with_the_servers_id_of_it_and_a_bucket_is_not() {
+    let maps = case(TWO_MAPS, "");
+    let (report, news) = cycle(&maps, &fresh()).await;
+    let notice = told(&news).remove(0);
+    assert_eq!(notice.object, Some(config_map("one")));
+    assert!(notice.object_uid.is_some() && notice.object_uid == report.resources[0].uid);
+    let (_, news) = cycle(&case(BUCKET, ""), &fresh()).await;
+    let notice = told(&news).remove(0);
+    assert_eq!(
+        (notice.reason, notice.object, notice.object_uid),
+        ("Created", None, None)
+    );
+}
+
+#[tokio::test]
 async fn at_rest_nothing_is_told() {
     let story = fresh();
     let case = case(TWO_MAPS, "");
