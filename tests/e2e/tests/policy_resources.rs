@@ -434,8 +434,7 @@ async fn a_table_of_policies_says_how_they_stand() {
         .unwrap();
     let status = json!({"status": {
         "observedGeneration": 1,
-        "drifted": 1,
-        "failed": 0,
+        "phases": {"total": 2, "converged": 1, "drifted": 1, "waiting": 0, "failed": 0, "skipped": 0},
         "resources": [{"address": "server", "phase": "Pending"}],
         "conditions": [
             {"type": "Stalled", "status": "False", "reason": "Fine", "message": "", "lastTransitionTime": "2026-11-28T03:00:00Z"},

@@ -42,8 +42,8 @@ pub fn resource_definition(registry: &Registry) -> Value {
                 "subresources": {"status": {}},
                 "additionalPrinterColumns": [
                     column("Ready", "string", &ready("status"), "Whether all of it holds."),
-                    column("Drifted", "integer", ".status.drifted", "How many resources differ or are missing."),
-                    column("Failed", "integer", ".status.failed", "How many resources could not be read or written."),
+                    column("Drifted", "integer", ".status.phases.drifted", "How many resources differ or are missing."),
+                    column("Failed", "integer", ".status.phases.failed", "How many resources could not be read or written."),
                     column("Message", "string", &ready("message"), "What there is to know first."),
                     column("Age", "date", ".metadata.creationTimestamp", "How long it has been there."),
                 ],
@@ -91,8 +91,18 @@ fn status() -> Value {
         "x-kubernetes-preserve-unknown-fields": true,
         "properties": {
             "observedGeneration": count("The generation of the spec that all of this is about."),
-            "drifted": count("How many resources differ from what is desired, or are missing."),
-            "failed": count("How many resources could not be read or written."),
+            "phases": {
+                "type": "object",
+                "description": "How many resources are what; each is counted once.",
+                "properties": {
+                    "total": count("How many there are."),
+                    "converged": count("How many hold."),
+                    "drifted": count("How many differ from what is desired, or are missing."),
+                    "waiting": count("How many wait, or aren't ready yet."),
+                    "failed": count("How many can't be read or written."),
+                    "skipped": count("How many their rules leave out."),
+                },
+            },
             "conditions": {
                 "type": "array",
                 "description": "Ready, Reconciling and Stalled, as kstatus defines them.",
