@@ -28,6 +28,10 @@
 //! Discovery is two requests, once. Of one type in one namespace up to three objects are a request each, more are one
 //! list; Secrets are always read by name. Where a role allows no list, each is read by name.
 //!
+//! Watched, up to three objects of a type and namespace are a list and a watch each, and so are all Secrets; more that bear
+//! the policy's mark are one list and watch of those, others one of the whole type in the namespace. At rest only watches
+//! are renewed, each within 290 s; whoever wants to know which types come and go shares one watch of definitions.
+//!
 //! # Where things are
 //!
 //! | pure | does |

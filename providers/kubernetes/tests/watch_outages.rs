@@ -193,12 +193,13 @@ async fn types_that_came_before_the_watch_began_are_told_once_it_has() {
     first
         .until("the second type", |watching| watching.types > told)
         .await;
+    // Until nothing more comes of it.
+    first.during(Duration::from_secs(1)).await;
     let mut second = begin();
     second
         .until("the second type", |watching| watching.types > 0)
         .await;
     // Who has looked since isn't told.
-    first.during(Duration::from_secs(1)).await;
     bench.provider.served(&[], true).await.unwrap();
     let mut third = begin();
     third.during(Duration::from_secs(1)).await;
