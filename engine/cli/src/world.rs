@@ -12,15 +12,16 @@ use holdfast_s3::S3Factory;
 use crate::arguments::{Cluster, Where};
 
 /// All providers that this version has. A new one is a new folder and a line here.
-fn registry(kubernetes: &Arc<KubernetesFactory>) -> Registry {
+pub(crate) fn registry(kubernetes: Arc<KubernetesFactory>, s3: S3Factory) -> Registry {
     Registry::default()
-        .with(Arc::clone(kubernetes) as Arc<dyn ProviderFactory>)
-        .with(Arc::new(S3Factory::new()))
+        .with(kubernetes as Arc<dyn ProviderFactory>)
+        .with(Arc::new(s3))
 }
 
 /// The kinds that there are, where no world is reached.
 pub(crate) fn offline() -> Registry {
-    registry(&Arc::new(KubernetesFactory::new(Connection::default())))
+    let kubernetes = Arc::new(KubernetesFactory::new(Connection::default()));
+    registry(kubernetes, S3Factory::new())
 }
 
 /// The engine for the policy whose folder is `folder`.
@@ -40,11 +41,11 @@ pub(crate) fn connection(cluster: &Cluster) -> Connection {
 }
 
 /// The engine for a real cluster, as whoever runs this.
-pub(crate) async fn real(cluster: &Cluster) -> Result<Engine, ProviderError> {
+async fn real(cluster: &Cluster) -> Result<Engine, ProviderError> {
     let kubernetes = Arc::new(KubernetesFactory::new(connection(cluster)));
     let state = kubernetes.state(&cluster.state_namespace).await?;
     Ok(Engine {
-        registry: registry(&kubernetes),
+        registry: registry(kubernetes, S3Factory::new()),
         state,
         clock: Clock::System,
     })

@@ -11,7 +11,7 @@ use holdfast_contract::{
 use url::Url;
 
 use crate::client::Client;
-use crate::credentials::{Credentials, Source};
+use crate::credentials::{Credentials, Source, missing};
 use crate::environment::Environment;
 use crate::kind::BucketKind;
 use crate::names;
@@ -34,6 +34,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct S3Factory {
     kind: Arc<BucketKind>,
     settings: Shape,
+    confined: bool,
     meter: Option<Arc<dyn Meter>>,
 }
 
@@ -79,6 +80,7 @@ impl S3Factory {
         Self {
             kind: Arc::new(BucketKind::new()),
             settings: Shape::Object(fields),
+            confined: false,
             meter: None,
         }
     }
@@ -87,6 +89,14 @@ impl S3Factory {
     #[must_use]
     pub fn with_meter(mut self, meter: Arc<dyn Meter>) -> Self {
         self.meter = Some(meter);
+        self
+    }
+
+    /// One for policies of others than whoever runs this process: they sign in by keys that a Secret holds, and by nothing
+    /// else. What the process has of its own, a file that a Secret names included, would act for them with its rights.
+    #[must_use]
+    pub fn confined(mut self) -> Self {
+        self.confined = true;
         self
     }
 }
@@ -112,6 +122,13 @@ impl ProviderFactory for S3Factory {
             .map_err(|message| invalid(config.name.as_str(), message))?;
         settings.remembered_account = config.account;
         let source = Source::chosen(config.credentials)?;
+        if self.confined && !matches!(source, Source::Fixed(_)) {
+            return Err(missing(
+                "this policy may sign in by keys that a Secret holds, and not by what this process has of its own: its \
+                 environment, its files, its identity. --ambient-credentials allows it"
+                    .to_owned(),
+            ));
+        }
         let http = reqwest::Client::builder()
             .user_agent(concat!("holdfast/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)

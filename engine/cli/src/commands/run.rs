@@ -1,22 +1,23 @@
 //! `holdfast run`: enforce policies for good.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use holdfast_contract::{Holder, PolicyId, ProviderError, Registry};
+use holdfast_contract::{Holder, Meter, PolicyId, ProviderError, Registry, StateStore};
 use holdfast_enforcer::metrics::Metrics;
 use holdfast_enforcer::{
     Account, Actor, Enforcer, FilePolicy, Files, Health, Probes, Settings, Worlds, http,
 };
-use holdfast_engine::{Engine, Stop, Timing};
+use holdfast_engine::{Clock, Engine, Stop, Timing};
+use holdfast_kubernetes::{KubernetesFactory, ServiceAccount};
 use holdfast_policy::Diagnostics;
+use holdfast_s3::S3Factory;
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 
 use super::Exit;
-use crate::arguments::{self, Cluster, Mode, Run};
+use crate::arguments::{self, Mode, Run};
 use crate::interrupt;
 use crate::policies;
 use crate::printer::Printer;
@@ -76,13 +77,29 @@ async fn start(arguments: Run, printer: Printer) -> Result<(), Exit> {
         default_account: arguments.default_account.map(account),
         ambient: arguments.ambient_credentials.into_iter().map(policy).collect(),
     };
-    let worlds = RealWorlds {
-        cluster: arguments.cluster,
-        open: Mutex::default(),
-    };
     let stop = Stop::default();
     interrupt::listen(&stop, printer);
     let (health, metrics) = (Health::default(), Metrics::new(env!("CARGO_PKG_VERSION")));
+    let meter: Arc<dyn Meter> = Arc::new(metrics.clone());
+    let kubernetes =
+        KubernetesFactory::new(world::connection(&arguments.cluster)).with_meter(Arc::clone(&meter));
+    let kubernetes = Arc::new(kubernetes);
+    let no_cluster = |error: ProviderError| wrong(error.to_string());
+    let namespace = &arguments.cluster.state_namespace;
+    let state = kubernetes.state(namespace).await.map_err(no_cluster)?;
+    let roster = kubernetes.roster(namespace).await.map_err(no_cluster)?;
+    let desk = if arguments.policies {
+        let namespaces = arguments.namespace.into_iter().collect();
+        let desk = kubernetes.desk(namespaces, &settings.holder).await;
+        Some(desk.map_err(no_cluster)?)
+    } else {
+        None
+    };
+    let worlds = RealWorlds {
+        kubernetes,
+        state,
+        meter,
+    };
     if let Some(address) = arguments.listen {
         let listener = TcpListener::bind(address)
             .await
@@ -98,8 +115,8 @@ async fn start(arguments: Run, printer: Printer) -> Result<(), Exit> {
         worlds: Arc::new(worlds),
         registry,
         files,
-        desk: None,
-        roster: None,
+        desk,
+        roster: Some(roster),
         settings,
         health,
         metrics,
@@ -184,21 +201,29 @@ impl Files for PolicyFiles {
     }
 }
 
-/// The real cluster, as each actor reaches it.
+/// The real cluster, as each actor reaches it. What is connected is shared by all who act as one.
 struct RealWorlds {
-    cluster: Cluster,
-    open: Mutex<BTreeMap<Actor, Engine>>,
+    kubernetes: Arc<KubernetesFactory>,
+    state: Arc<dyn StateStore>,
+    meter: Arc<dyn Meter>,
 }
 
 #[async_trait]
 impl Worlds for RealWorlds {
     async fn open(&self, actor: &Actor) -> Result<Engine, ProviderError> {
-        let mut open = self.open.lock().await;
-        if let Some(engine) = open.get(actor) {
-            return Ok(engine.clone());
-        }
-        let engine = world::real(&self.cluster).await?;
-        open.insert(actor.clone(), engine.clone());
-        Ok(engine)
+        let kubernetes = match &actor.account {
+            None => Arc::clone(&self.kubernetes),
+            Some(Account { namespace, name }) => {
+                let account = ServiceAccount::new(namespace, name)?;
+                Arc::new(self.kubernetes.acting_as(account))
+            }
+        };
+        let s3 = S3Factory::new().with_meter(Arc::clone(&self.meter));
+        let s3 = if actor.ambient { s3 } else { s3.confined() };
+        Ok(Engine {
+            registry: world::registry(kubernetes, s3),
+            state: Arc::clone(&self.state),
+            clock: Clock::System,
+        })
     }
 }
