@@ -69,6 +69,9 @@ pub fn leaving<'p>(
     for entry in ledger.removable() {
         let key = entry.key();
         let address = entry.address();
+        if policy.retained.contains(&address.rule) {
+            continue;
+        }
         let rule = rule_of(policy, &address.rule);
         let means_it = |resource: &&Resource<'_>| resource.key.as_ref().is_some_and(|own| is_same(own, &key));
         if graph.resources.iter().any(|resource| means_it(&resource))

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use holdfast_contract::{PolicyId, PolicyResource};
-use holdfast_policy::{OnRemove, Supplied, ValidPolicy};
+use holdfast_policy::{OnRemove, Rule, Supplied, ValidPolicy};
 
 /// A service account of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,14 +99,21 @@ impl Work {
 /// Whether something has to be done before the policy may go: some rule says that what it made goes with it.
 #[must_use]
 pub fn removes(policy: &ValidPolicy) -> bool {
-    let mut variants = policy.rules.values().flat_map(|rule| &rule.variants);
+    policy.rules.values().any(goes)
+}
+
+fn goes(rule: &Rule) -> bool {
+    let mut variants = rule.variants.iter();
     variants.any(|variant| variant.on_remove == OnRemove::Delete)
 }
 
-/// The policy without its rules: what they made leaves it, and goes where they said so.
+/// The policy without its rules: what they made leaves it, and goes where they say so now.
 #[must_use]
 pub fn retired(policy: &ValidPolicy) -> ValidPolicy {
+    let stays = policy.rules.values().filter(|rule| !goes(rule));
+    let keys = stays.flat_map(|rule| std::iter::once(&rule.key).chain(&rule.formerly));
     ValidPolicy {
+        retained: keys.cloned().collect(),
         rules: BTreeMap::new(),
         require: Vec::new(),
         ..policy.clone()

@@ -50,6 +50,8 @@ pub struct ValidPolicy {
     pub defaults: BTreeMap<KindName, Tree>,
     /// Its rules by key.
     pub rules: BTreeMap<String, Rule>,
+    /// The keys of rules that it had, and whose resources stay although it hasn't them any more, whatever was remembered.
+    pub retained: BTreeSet<String>,
     /// What is no fault and yet worth knowing: what it uses of the language that isn't there yet, which the engine refuses
     /// where it becomes active; and what may not do what was meant.
     pub warnings: Vec<Diagnostic>,

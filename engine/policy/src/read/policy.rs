@@ -1,6 +1,6 @@
 //! The policy as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use holdfast_contract::{KindName, PolicyId, Registry};
@@ -168,6 +168,7 @@ fn whole(
         providers: read_providers,
         defaults,
         rules,
+        retained: BTreeSet::new(),
         warnings: sorted(warnings),
         sources: loaded.sources.clone(),
     };
