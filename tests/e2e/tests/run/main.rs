@@ -13,5 +13,6 @@ mod edits;
 mod objects;
 mod outages;
 mod replicas;
+mod resources;
 mod rest;
 mod velero;
