@@ -126,9 +126,14 @@ impl KubernetesFactory {
         )))
     }
 
-    /// Which replicas are here, by Leases in `namespace` of the default cluster.
-    pub async fn roster(&self, namespace: &str) -> Result<Arc<dyn Roster>, ProviderError> {
-        Ok(Arc::new(KubernetesRoster::new(self.own().await?, namespace)))
+    /// Which replicas are here, by Leases in `namespace` of the default cluster. Only those of one `group` share policies
+    /// out: what text that fits a label says, such as a digest of which policies they enforce.
+    pub async fn roster(&self, namespace: &str, group: &str) -> Result<Arc<dyn Roster>, ProviderError> {
+        Ok(Arc::new(KubernetesRoster::new(
+            self.own().await?,
+            namespace,
+            group,
+        )))
     }
 
     /// The Policy resources in `namespaces` of the default cluster, or in all of it where none are named; `identity` is

@@ -22,6 +22,8 @@ use crate::write::APPLY;
 const PREFIX: &str = "holdfast-replica.";
 /// By which label all of them are found.
 const LABEL: &str = "holdfast.dev/replica";
+/// By which label those are found that share policies out.
+const GROUP: &str = "holdfast.dev/replica-group";
 /// How much of a member's own name the name of its Lease and its label hold.
 const READABLE_MAX: usize = 40;
 /// After how many times its duration a Lease that nobody renews is deleted: those of replicas that were killed would
@@ -35,6 +37,7 @@ const FORGOTTEN_AFTER: u32 = 10;
 pub(crate) struct KubernetesRoster {
     server: Arc<Server>,
     namespace: String,
+    group: String,
     leases: Resource,
     /// By the names of the Leases.
     sightings: Mutex<BTreeMap<String, Sightings>>,
@@ -42,10 +45,11 @@ pub(crate) struct KubernetesRoster {
 
 impl KubernetesRoster {
     /// The roster in `namespace`, which is made when somebody first announces itself.
-    pub(crate) fn new(server: Arc<Server>, namespace: &str) -> Self {
+    pub(crate) fn new(server: Arc<Server>, namespace: &str, group: &str) -> Self {
         Self {
             server,
             namespace: namespace.to_owned(),
+            group: group.to_owned(),
             leases: Resource {
                 api: ApiType::new("coordination.k8s.io/v1", "Lease"),
                 plural: "leases".to_owned(),
@@ -149,6 +153,7 @@ impl Roster for KubernetesRoster {
                     MANAGED_BY: MANAGER,
                     NOT_BACKED_UP: "true",
                     LABEL: readable(member),
+                    GROUP: self.group,
                 },
             },
             "spec": {
@@ -200,8 +205,15 @@ impl Roster for KubernetesRoster {
         {
             self.forget(name, lease).await;
         }
+        let ours = |lease: &Json| {
+            let label = lease
+                .pointer("/metadata/labels")
+                .and_then(|labels| labels.get(GROUP));
+            label.and_then(Json::as_str) == Some(&self.group)
+        };
         let held = leases
             .iter()
+            .filter(|(_, lease)| ours(lease))
             .filter_map(|(name, lease)| lease::held(lease, unchanged(name)));
         Ok(held.map(|(member, _)| member).collect())
     }

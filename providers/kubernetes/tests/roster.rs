@@ -34,7 +34,10 @@ fn members(names: &[&str]) -> BTreeSet<Holder> {
 /// A roster in a namespace that doesn't exist yet, and another client.
 async fn roster(namespace: &str) -> (Arc<dyn Roster>, Outside) {
     let cluster = Cluster::shared().await.unwrap();
-    let roster = factory(cluster.kubeconfig()).roster(namespace).await.unwrap();
+    let roster = factory(cluster.kubeconfig())
+        .roster(namespace, "all")
+        .await
+        .unwrap();
     (roster, Outside::open(cluster.kubeconfig()).await)
 }
 
@@ -85,6 +88,20 @@ async fn whoever_announces_itself_is_a_member_until_it_withdraws() {
     roster.withdraw(&member(names[1])).await.unwrap();
     assert_eq!(roster.members().await.unwrap(), members(&[names[0], names[2]]));
     roster.withdraw(&member(names[1])).await.unwrap();
+}
+
+#[tokio::test]
+async fn replicas_of_other_policies_are_no_members() {
+    let (roster, _) = roster("groups").await;
+    let cluster = Cluster::shared().await.unwrap();
+    let others = factory(cluster.kubeconfig())
+        .roster("groups", "others")
+        .await
+        .unwrap();
+    roster.announce(&member("us"), MINUTE).await.unwrap();
+    others.announce(&member("them"), MINUTE).await.unwrap();
+    assert_eq!(roster.members().await.unwrap(), members(&["us"]));
+    assert_eq!(others.members().await.unwrap(), members(&["them"]));
 }
 
 #[tokio::test]
@@ -171,7 +188,7 @@ async fn a_member_that_is_silent_while_one_looks_on_is_none_and_is_forgotten_lat
 async fn who_may_not_look_is_told_so() {
     let cluster = Cluster::shared().await.unwrap();
     let roster = factory(&cluster.kubeconfig_for("bob").unwrap())
-        .roster("default")
+        .roster("default", "all")
         .await
         .unwrap();
     for error in [

@@ -1,5 +1,6 @@
 //! `holdfast run`: enforce policies for good.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use holdfast_engine::{Clock, Engine, Stop, Timing};
 use holdfast_kubernetes::{KubernetesFactory, ServiceAccount};
 use holdfast_policy::Diagnostics;
 use holdfast_s3::S3Factory;
+use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -87,7 +89,8 @@ async fn start(arguments: Run, printer: Printer) -> Result<(), Exit> {
     let no_cluster = |error: ProviderError| wrong(error.to_string());
     let namespace = &arguments.cluster.state_namespace;
     let state = kubernetes.state(namespace).await.map_err(no_cluster)?;
-    let roster = kubernetes.roster(namespace).await.map_err(no_cluster)?;
+    let group = group(&arguments.paths, arguments.policies, &arguments.namespace);
+    let roster = kubernetes.roster(namespace, &group).await.map_err(no_cluster)?;
     let desk = if arguments.policies {
         let namespaces = arguments.namespace.into_iter().collect();
         let desk = kubernetes.desk(namespaces, &settings.holder).await;
@@ -152,6 +155,14 @@ fn policy(account: arguments::Account) -> PolicyId {
         namespace: account.namespace,
         name: account.name,
     }
+}
+
+/// What replicas have in common that enforce the same policies.
+fn group(paths: &[PathBuf], policies: bool, namespaces: &[String]) -> String {
+    let paths: BTreeSet<&PathBuf> = paths.iter().collect();
+    let namespaces: BTreeSet<&String> = namespaces.iter().collect();
+    let digest = Sha256::digest(format!("{paths:?} {policies} {namespaces:?}").as_bytes());
+    format!("{digest:x}").chars().take(16).collect()
 }
 
 /// The host, which is the pod's name in a cluster, and what tells two lives of one pod apart.
