@@ -59,10 +59,10 @@ pub struct Notice {
     pub policy: PolicyId,
     /// The Policy's uid.
     pub uid: String,
-    /// The object that it is about as well, if it lies in a namespace. Only what the policy's own account was let
-    /// change: whoever tells may write events where that account may not.
+    /// The object that it is about as well, if it lies in a namespace.
     pub object: Option<ResourceKey>,
-    /// The object's uid, where it is known: what describes an object shows only the events that bear its uid.
+    /// The object's uid, as it was observed. Without it the object gets no event of its own: what describes an object shows
+    /// only those that bear its uid, and whoever tells may write events where the policy's account can't even look.
     pub object_uid: Option<String>,
     /// Whether it is a warning.
     pub warning: bool,

@@ -484,22 +484,33 @@ async fn an_event_about_an_object_stands_with_both() {
         (&object, &json!("Policy"))
     );
     let path = format!("/apis/events.k8s.io/v1/namespaces/{there}/events");
-    let there = stage.outside.get(&path).await.unwrap();
-    let there = there["items"].as_array().unwrap();
-    assert_eq!(there.len(), 1);
+    let on_objects = async || {
+        let list = stage.outside.get(&path).await.unwrap();
+        list["items"].as_array().unwrap().clone()
+    };
+    let told = on_objects().await;
+    assert_eq!(told.len(), 1);
     assert_eq!(
-        (&there[0]["regarding"], &there[0]["related"]["kind"]),
+        (&told[0]["regarding"], &told[0]["related"]["kind"]),
         (&object, &json!("Policy"))
     );
-    assert_eq!(there[0]["series"]["count"], 2);
-    // What lies in no namespace has none of its own.
+    assert_eq!(told[0]["series"]["count"], 2);
+    // What nobody has seen has none of its own, and neither has what lies in no namespace.
+    let unseen = Notice {
+        object: Some(key("v1", "Secret", Some(&there), "unseen")),
+        note: "access denied".to_owned(),
+        ..notice(&stage, &uid)
+    };
+    stage.desk.tell(&unseen).await.unwrap();
+    assert_eq!(on_objects().await.len(), 1);
     let cluster_wide = Notice {
         object: Some(key("v1", "Namespace", None, "shop")),
+        object_uid: Some("43".to_owned()),
         note: "Namespace shop was put back".to_owned(),
         ..notice(&stage, &uid)
     };
     stage.desk.tell(&cluster_wide).await.unwrap();
-    assert_eq!(stage.events().await.len(), 2);
+    assert_eq!(stage.events().await.len(), 3);
     let default = stage
         .outside
         .get("/apis/events.k8s.io/v1/namespaces/default/events");

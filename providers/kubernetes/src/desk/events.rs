@@ -67,15 +67,12 @@ impl Events {
         }
     }
 
-    /// An event on the Policy; then one on the object too, if it lies in a namespace: what doesn't has its events in
-    /// `default`, where nobody looks for them.
+    /// An event on the Policy; then one on the object too, if it was observed and lies in a namespace: what doesn't has
+    /// its events in `default`, where nobody looks for them.
     pub(super) async fn tell(&self, notice: &Notice) -> Result<(), ProviderError> {
         self.publish(notice, None).await?;
-        match notice
-            .object
-            .as_ref()
-            .and_then(|key| Some((key, key.namespace.as_deref()?)))
-        {
+        let observed = notice.object.as_ref().filter(|_| notice.object_uid.is_some());
+        match observed.and_then(|key| Some((key, key.namespace.as_deref()?))) {
             Some(object) => self.publish(notice, Some(object)).await,
             None => Ok(()),
         }
