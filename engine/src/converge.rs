@@ -518,7 +518,7 @@ impl Session<'_> {
     }
 
     /// Forgets facts, so that they are read again: those named, or all.
-    fn forget_facts(&mut self, names: Option<&BTreeSet<String>>) {
+    pub(crate) fn forget_facts(&mut self, names: Option<&BTreeSet<String>>) {
         for (name, fact) in &self.policy.facts {
             if names.is_some_and(|names| !names.contains(name)) {
                 continue;

@@ -55,13 +55,16 @@ impl Keeper<'_> {
         self.session.policy.mode == Mode::Enforce && self.session.blocked().is_none()
     }
 
-    /// Forgets of what is about to be written what its service doesn't push and was read some time ago; whether there is
-    /// such.
+    /// Forgets what a write is about to be decided by and may be old: what no service pushes and was read some time ago,
+    /// and what a hold looks at, as a watch may lag. Whether there is such.
     fn forget_old(&mut self, pass: &Pass, begun: Instant) -> bool {
-        if begun.duration_since(self.due.read) < FRESH {
-            return false;
+        let is_held = pass.plan.ready().any(|(resource, _)| resource.hold.is_some());
+        let holds = is_held && !pass.hold_facts.is_empty();
+        if holds {
+            self.session.forget_facts(Some(&pass.hold_facts));
         }
-        let ready = pass.plan.ready();
+        let is_old = begun.duration_since(self.due.read) >= FRESH;
+        let ready = pass.plan.ready().filter(|_| is_old);
         let keys: BTreeSet<ResourceKey> = ready
             .filter_map(|(resource, _)| resource.key.clone())
             .filter(|key| !self.pushes(&key.provider))
@@ -69,7 +72,7 @@ impl Keeper<'_> {
         for key in &keys {
             self.session.snapshot.forget(key, None);
         }
-        !keys.is_empty()
+        holds || !keys.is_empty()
     }
 
     /// Forgets all that no service pushes, so that it is read again.

@@ -14,6 +14,7 @@ mod support;
 
 mod news;
 mod rest;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use holdfast_contract::{Holder, Meter, PolicyId, ProviderError, Registry, StateStore};
+use holdfast_contract::{Holder, Meter, PolicyId, ProviderError, Registry};
 use holdfast_enforcer::metrics::Metrics;
 use holdfast_enforcer::{
     Account, Actor, Enforcer, FilePolicy, Files, Health, Probes, Settings, Worlds, http,
@@ -88,7 +88,6 @@ async fn start(arguments: Run, printer: Printer) -> Result<(), Exit> {
     let kubernetes = Arc::new(kubernetes);
     let no_cluster = |error: ProviderError| wrong(error.to_string());
     let namespace = &arguments.cluster.state_namespace;
-    let state = kubernetes.state(namespace).await.map_err(no_cluster)?;
     let group = group(&arguments.paths, arguments.policies, &arguments.namespace);
     let roster = kubernetes.roster(namespace, &group).await.map_err(no_cluster)?;
     let desk = if arguments.policies {
@@ -100,7 +99,7 @@ async fn start(arguments: Run, printer: Printer) -> Result<(), Exit> {
     };
     let worlds = RealWorlds {
         kubernetes,
-        state,
+        state_namespace: namespace.clone(),
         meter,
     };
     if let Some(address) = arguments.listen {
@@ -215,7 +214,7 @@ impl Files for PolicyFiles {
 /// The real cluster, as each actor reaches it. What is connected is shared by all who act as one.
 struct RealWorlds {
     kubernetes: Arc<KubernetesFactory>,
-    state: Arc<dyn StateStore>,
+    state_namespace: String,
     meter: Arc<dyn Meter>,
 }
 
@@ -229,11 +228,13 @@ impl Worlds for RealWorlds {
                 Arc::new(self.kubernetes.acting_as(account))
             }
         };
+        // Always this process's own to write; who acts is part of what no policy may touch.
+        let state = kubernetes.state(&self.state_namespace).await?;
         let s3 = S3Factory::new().with_meter(Arc::clone(&self.meter));
         let s3 = if actor.ambient { s3 } else { s3.confined() };
         Ok(Engine {
             registry: world::registry(kubernetes, s3),
-            state: Arc::clone(&self.state),
+            state,
             clock: Clock::System,
         })
     }
