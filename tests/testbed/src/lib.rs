@@ -55,6 +55,7 @@ mod port;
 mod programs;
 mod proxy;
 mod server;
+mod tools;
 mod velero;
 
 pub use ceph::CephRgw;
@@ -65,6 +66,7 @@ pub use home::Home;
 pub use object_store::{LocalStack, Moto, ObjectStore, SeaweedFs};
 pub use proxy::{Action, Answer, Request, RequestLog, Rule, round_trips};
 pub use server::Server;
+pub use tools::{helm, kubernetes_validate};
 pub use velero::Velero;
 
 /// Makes ring the process's TLS provider, if it has none yet; without one, building a TLS client panics.

