@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Permissions(Permissions),
     /// Print a policy as one document, with the files that it names inside: a Policy resource.
     Bundle(Bundle),
+    /// Take the finalizer off Policy resources, so that they can be deleted where nothing enforces them any more.
+    Release(Release),
     /// Print the JSON schema of policies, for editors.
     Schema(Schema),
     /// Explain a part of holdfast.
@@ -269,8 +271,20 @@ pub(crate) struct Permissions {
     pub(crate) output: PermissionsOutput,
     /// The service account that gets the roles of `-o rbac`; else the one that the policy names, or one of the policy's own
     /// name.
-    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = account)]
-    pub(crate) account: Option<(String, String)>,
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub(crate) account: Option<Account>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Release {
+    /// Only the Policy resources of this namespace; may be said again.
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(crate) namespace: Vec<String>,
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
+    /// Give up after this time: 90s, 5m, 1h.
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
+    pub(crate) timeout: Duration,
 }
 
 /// How to print permissions.
@@ -356,16 +370,6 @@ impl Arguments {
             LogFormat::Text => log.init(),
             LogFormat::Json => log.json().flatten_event(true).init(),
         }
-    }
-}
-
-/// `NAMESPACE/NAME`.
-fn account(text: &str) -> Result<(String, String), String> {
-    match text.split_once('/') {
-        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
-            Ok((namespace.to_owned(), name.to_owned()))
-        }
-        _ => Err(format!("`{text}` is no account; write it as NAMESPACE/NAME")),
     }
 }
 

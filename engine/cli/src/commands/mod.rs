@@ -5,6 +5,7 @@ mod bundle;
 mod explain;
 mod permissions;
 mod plan;
+mod release;
 mod run;
 mod schema;
 mod validate;
@@ -62,6 +63,7 @@ pub(crate) async fn run(arguments: Arguments, printer: Printer) -> Exit {
         Command::Permissions(arguments) => permissions::run(&arguments, printer),
         Command::Bundle(arguments) => bundle::run(&arguments, printer),
         Command::Schema(arguments) => schema::run(&arguments, printer),
+        Command::Release(arguments) => release::run(arguments, printer).await,
         Command::Explain(arguments) => explain::run(arguments.topic, printer),
     }
 }

@@ -8,7 +8,7 @@ use holdfast_policy::ValidPolicy;
 use serde_json::json;
 
 use super::Exit;
-use crate::arguments::{Permissions as Arguments, PermissionsOutput};
+use crate::arguments::{Account, Permissions as Arguments, PermissionsOutput};
 use crate::policies::{self, Chosen};
 use crate::printer::Printer;
 use crate::world;
@@ -92,13 +92,13 @@ fn text(policy: &ValidPolicy, permissions: &Permissions) -> String {
 
 /// Roles for the cluster and for each namespace, bound to the policy's account. Texts are as JSON has them, which is YAML
 /// whatever is in them.
-fn rbac(policy: &ValidPolicy, permissions: &Permissions, account: Option<&(String, String)>) -> String {
-    let (account_namespace, account) = account.cloned().unwrap_or_else(|| {
-        let own = policy.service_account_name.clone();
-        (
-            policy.id.namespace.clone(),
-            own.unwrap_or_else(|| policy.id.name.clone()),
-        )
+fn rbac(policy: &ValidPolicy, permissions: &Permissions, account: Option<&Account>) -> String {
+    let account = account.cloned().unwrap_or_else(|| Account {
+        namespace: policy.id.namespace.clone(),
+        name: policy
+            .service_account_name
+            .clone()
+            .unwrap_or_else(|| policy.id.name.clone()),
     });
     let name = format!("holdfast:{}:{}", policy.id.namespace, policy.id.name);
     let mut documents = Vec::new();
@@ -125,8 +125,8 @@ fn rbac(policy: &ValidPolicy, permissions: &Permissions, account: Option<&(Strin
              ServiceAccount\n    name: {}\n    namespace: {}\n",
             head(&format!("{kind}Binding")),
             json!(name),
-            json!(account),
-            json!(account_namespace),
+            json!(account.name),
+            json!(account.namespace),
         ));
     }
     documents.join("---\n")
