@@ -64,6 +64,11 @@ test-velero: ## Back up and restore with the real Velero, about 20 minutes
 	@tests/testbed/setup --with-velero
 	cargo test --package holdfast-e2e --test velero
 
+.PHONY: chart
+chart: ## Make what of the Helm chart follows from policies and values
+	cargo build --quiet --package holdfast
+	charts/generate target/debug/holdfast
+
 .PHONY: docs
 docs: ## Make the API documentation, and the schemas of policies that editors and clusters use
 	cargo run --quiet --package holdfast -- schema >docs/policy.schema.json.new

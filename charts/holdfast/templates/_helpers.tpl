@@ -1,0 +1,79 @@
+{{- define "holdfast.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "holdfast.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- else if contains (include "holdfast.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "holdfast.name" .) | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What is cluster-wide bears the namespace in its name: two releases don't meet. */}}
+{{- define "holdfast.clustername" -}}
+{{- printf "%s:%s" .Release.Namespace (include "holdfast.fullname" .) -}}
+{{- end -}}
+
+{{- define "holdfast.selector" -}}
+app.kubernetes.io/name: {{ include "holdfast.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "holdfast.labels" -}}
+{{ include "holdfast.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- with .Values.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "holdfast.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{/* "true" on OpenShift, else nothing. */}}
+{{- define "holdfast.openshift" -}}
+{{- if eq (toString .Values.openshift) "auto" -}}
+{{- if .Capabilities.APIVersions.Has "config.openshift.io/v1" }}true{{ end -}}
+{{- else if eq (toString .Values.openshift) "true" -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{- define "holdfast.podSecurity" -}}
+runAsNonRoot: true
+seccompProfile: { type: RuntimeDefault }
+{{- if not (include "holdfast.openshift" .) }}
+runAsUser: {{ int .Values.runAsUser }}
+runAsGroup: {{ int .Values.runAsUser }}
+fsGroup: {{ int .Values.runAsUser }}
+{{- end }}
+{{- end -}}
+
+{{- define "holdfast.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: { drop: [ALL] }
+{{- end -}}
+
+{{/* The shipped policies that are to be installed, in order, as a JSON list of names. */}}
+{{- define "holdfast.policies" -}}
+{{- $names := list -}}
+{{- range $name, $policy := .Values.policies -}}
+{{- if $policy.enabled -}}{{- $names = append $names $name -}}{{- end -}}
+{{- end -}}
+{{- $names | sortAlpha | toJson -}}
+{{- end -}}
+
+{{- define "holdfast.veleroNamespace" -}}
+{{- (index .Values.policies "managed-velero").parameters.namespace | default "openshift-velero" -}}
+{{- end -}}
