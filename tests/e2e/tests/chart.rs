@@ -1,0 +1,546 @@
+//! The Helm chart: what it renders, and what a cluster makes of it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "tests"
+)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use holdfast_e2e::{Ground, binary, denied, on_ground, path, root, until};
+use holdfast_testbed::{helm, kubectl_with_input, kubernetes_validate};
+use serde_json::{Value, json};
+
+const NAMESPACE: &str = "holdfast-system";
+const CUSTOM: [&str; 4] = ["CredentialsRequest", "Policy", "PrometheusRule", "ServiceMonitor"];
+const EVERYTHING: [&str; 15] = [
+    "policies.managed-velero.enabled=true",
+    "policies.managed-velero.parameters.expiryDays=30",
+    "serviceMonitor.enabled=true",
+    "prometheusRule.enabled=true",
+    "dashboard.enabled=true",
+    "priorityClassName=system-cluster-critical",
+    "trustedCa.configMap=ca",
+    "cloudToken.enabled=true",
+    "impersonateIn={team-a,team-b}",
+    "policyNamespaces={holdfast-system,team-a}",
+    "ambientCredentials={holdfast-system/managed-velero}",
+    "labels.team=platform",
+    "networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.name=monitoring",
+    "imagePullSecrets[0].name=pull",
+    "extraEnv[0].name=HTTPS_PROXY",
+];
+const OPENSHIFT: [&str; 2] = ["openshift=true", "policies.managed-velero.enabled=true"];
+const MINIMAL: [&str; 5] = [
+    "replicas=1",
+    "networkPolicy.enabled=false",
+    "defaultAccount=false",
+    "release.enabled=false",
+    "maxUnavailable=null",
+];
+
+/// The sets of values that are rendered, by name.
+fn sets() -> Vec<(&'static str, Vec<&'static str>)> {
+    vec![
+        ("plain", vec![]),
+        ("openshift", OPENSHIFT.to_vec()),
+        ("everything", EVERYTHING.to_vec()),
+        ("minimal", MINIMAL.to_vec()),
+        ("many", vec!["replicas=5", "maxUnavailable=40%"]),
+        ("velero", vec!["policies.managed-velero.enabled=true"]),
+    ]
+}
+
+fn chart() -> PathBuf {
+    root().join("charts/holdfast")
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Runtime::new().unwrap().block_on(future)
+}
+
+async fn text(values: &[&str]) -> String {
+    let chart = chart();
+    let mut arguments = vec![
+        "template",
+        "holdfast",
+        chart.to_str().unwrap(),
+        "--namespace",
+        NAMESPACE,
+    ];
+    arguments.extend(values.iter().flat_map(|value| ["--set", value]));
+    helm(None, &arguments).await.unwrap()
+}
+
+async fn rendered(values: &[&str]) -> Vec<Value> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text(values).await).unwrap();
+    documents
+        .into_iter()
+        .filter(|document| !document.is_null())
+        .collect()
+}
+
+fn of<'d>(documents: &'d [Value], kind: &str, name: &str) -> &'d Value {
+    let found = documents
+        .iter()
+        .find(|document| document["kind"] == kind && document["metadata"]["name"] == name);
+    found.unwrap_or_else(|| panic!("no {kind} {name}"))
+}
+
+fn pod(documents: &[Value]) -> &Value {
+    &of(documents, "Deployment", "holdfast")["spec"]["template"]["spec"]
+}
+
+#[test]
+fn what_of_the_chart_follows_from_something_else_is_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("holdfast");
+    let run = |program: &Path, arguments: &[&Path]| {
+        let output = std::process::Command::new(program)
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    };
+    run(Path::new("cp"), &[Path::new("-r"), &chart(), &copy]);
+    std::fs::remove_dir_all(copy.join("files/managed-velero")).unwrap();
+    run(&root().join("charts/generate"), &[binary(), &copy]);
+    for file in [
+        "README.md",
+        "files/managed-velero/policy.yaml",
+        "files/managed-velero/rbac.yaml",
+        "files/managed-velero/iam.json",
+    ] {
+        let read = |folder: &Path| std::fs::read_to_string(folder.join(file)).unwrap();
+        assert!(
+            read(&chart()) == read(&copy),
+            "{file} isn't up to date: make chart"
+        );
+    }
+}
+
+#[test]
+fn helm_finds_nothing_to_say_against_it() {
+    run(async {
+        for (name, values) in sets() {
+            let chart = chart();
+            let mut arguments = vec!["lint", "--strict", chart.to_str().unwrap()];
+            arguments.extend(values.iter().flat_map(|value| ["--set", value]));
+            let said = helm(None, &arguments)
+                .await
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(said.contains("0 chart(s) failed"), "{name}: {said}");
+        }
+    });
+}
+
+#[test]
+fn every_supported_kubernetes_takes_what_it_renders() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, values) in sets() {
+            let file = folder.path().join(name);
+            std::fs::write(&file, text(&values).await).unwrap();
+            for version in ["1.28", "1.31", "1.34", "1.37"] {
+                let said = kubernetes_validate(version, &file).await;
+                let said = said.unwrap_or_else(|error| panic!("{name}, {version}: {error}"));
+                let passed = said.lines().filter(|line| line.contains(" passed for resource "));
+                assert!(passed.count() >= 8, "{name}, {version}: {said}");
+                for warning in said.lines().filter(|line| line.starts_with("WARN")) {
+                    let is_custom = |kind: &&str| warning.contains(&format!("for kind {kind} "));
+                    assert!(CUSTOM.iter().any(is_custom), "{name}, {version}: {warning}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn no_role_has_a_wildcard_and_the_engines_own_can_read_no_secret() {
+    run(async {
+        for (name, values) in sets() {
+            for role in rendered(&values).await {
+                let kind = role["kind"].as_str().unwrap_or_default();
+                if !["Role", "ClusterRole"].contains(&kind) {
+                    continue;
+                }
+                let own = role["metadata"]["name"]
+                    .as_str()
+                    .unwrap()
+                    .contains("managed-velero");
+                for rule in role["rules"].as_array().unwrap() {
+                    assert!(!rule.to_string().contains("\"*\""), "{name}: {rule}");
+                    assert!(own || !rule.to_string().contains("secrets"), "{name}: {rule}");
+                    let verbs = rule["verbs"].as_array().unwrap();
+                    for power in ["bind", "escalate"] {
+                        assert!(!verbs.contains(&json!(power)), "{name}: {rule}");
+                    }
+                    // Anybody's account is taken on only in namespaces that a value names.
+                    let any = verbs.contains(&json!("impersonate")) && rule["resourceNames"].is_null();
+                    let place = role["metadata"]["namespace"].as_str().unwrap_or_default();
+                    assert!(!any || ["team-a", "team-b"].contains(&place), "{name}: {role}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn on_openshift_no_user_is_asked_for_and_elsewhere_one_that_is_not_root() {
+    run(async {
+        let plain = rendered(&[]).await;
+        assert_eq!(pod(&plain)["securityContext"]["runAsUser"], 65532);
+        let openshift = rendered(&OPENSHIFT).await;
+        let given = &pod(&openshift)["securityContext"];
+        for field in ["runAsUser", "runAsGroup", "fsGroup"] {
+            assert!(given[field].is_null(), "{given}");
+        }
+        for documents in [&plain, &openshift] {
+            let pod = pod(documents);
+            assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+            assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+            let container = &pod["containers"][0]["securityContext"];
+            assert_eq!(container["readOnlyRootFilesystem"], true);
+            assert_eq!(container["allowPrivilegeEscalation"], false);
+            assert_eq!(container["capabilities"]["drop"], json!(["ALL"]));
+        }
+    });
+}
+
+#[test]
+fn the_program_takes_the_arguments_that_it_is_started_with() {
+    run(async {
+        for (name, values) in sets() {
+            let documents = rendered(&values).await;
+            let jobs = documents.iter().filter(|document| document["kind"] == "Job");
+            let pods = jobs
+                .map(|job| &job["spec"]["template"]["spec"])
+                .chain([pod(&documents)]);
+            for pod in pods {
+                let arguments = pod["containers"][0]["args"].as_array().unwrap();
+                let mut arguments: Vec<&str> = arguments.iter().map(|text| text.as_str().unwrap()).collect();
+                // What it takes is looked at before it helps.
+                arguments.push("--help");
+                let output = std::process::Command::new(binary())
+                    .args(&arguments)
+                    .output()
+                    .unwrap();
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{name}: {arguments:?}: {said}");
+                let help = String::from_utf8_lossy(&output.stdout).into_owned();
+                for flag in arguments.iter().filter(|argument| argument.starts_with("--")) {
+                    let flag = flag.split('=').next().unwrap();
+                    assert!(help.contains(flag), "{name}: {flag} isn't in {help}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn the_shipped_policy_is_valid_as_it_is_installed_and_acts_as_its_own_account() {
+    run(async {
+        let documents = rendered(&[EVERYTHING[0], EVERYTHING[1]]).await;
+        let policy = of(&documents, "Policy", "managed-velero");
+        assert_eq!(policy["metadata"]["namespace"], NAMESPACE);
+        assert_eq!(policy["spec"]["serviceAccountName"], "managed-velero");
+        assert_eq!(
+            policy["spec"]["values"],
+            json!({ "manageAccess": false, "expiryDays": 30 })
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("policy.yaml");
+        std::fs::write(&file, policy.to_string()).unwrap();
+        let validated = holdfast_e2e::sandbox(&["validate", file.to_str().unwrap()]).await;
+        drop(validated.exits(0));
+        let role = of(
+            &documents,
+            "ClusterRoleBinding",
+            "holdfast:holdfast-system:managed-velero",
+        );
+        assert_eq!(
+            role["subjects"],
+            json!([{ "kind": "ServiceAccount", "name": "managed-velero", "namespace": NAMESPACE }])
+        );
+    });
+}
+
+#[test]
+fn on_openshift_the_operator_asks_for_credentials_of_its_own_with_what_observing_takes() {
+    run(async {
+        let documents = rendered(&OPENSHIFT).await;
+        let request = of(&documents, "CredentialsRequest", "holdfast-iam-credentials");
+        assert_eq!(request["spec"]["secretRef"]["name"], "holdfast-iam-credentials");
+        let entries = request["spec"]["providerSpec"]["statementEntries"]
+            .as_array()
+            .unwrap();
+        for entry in entries {
+            let everywhere = entry["resource"] == "*";
+            let actions: Vec<&str> = entry["action"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(Value::as_str)
+                .collect();
+            if everywhere {
+                assert_eq!(
+                    actions,
+                    [
+                        "s3:GetBucketLocation",
+                        "s3:GetBucketTagging",
+                        "s3:ListAllMyBuckets"
+                    ],
+                    "what isn't ours is only looked at"
+                );
+            } else {
+                assert_eq!(entry["resource"], "arn:aws:s3:::managed-velero-backups-*");
+                assert!(actions.contains(&"s3:GetEncryptionConfiguration"));
+                assert!(
+                    !actions.iter().any(|action| action.contains("Delete")),
+                    "{actions:?}"
+                );
+            }
+        }
+        let plain = rendered(&["policies.managed-velero.enabled=true"]).await;
+        assert!(
+            plain
+                .iter()
+                .all(|document| document["kind"] != "CredentialsRequest")
+        );
+    });
+}
+
+#[test]
+fn each_alert_has_a_runbook_and_each_runbook_an_alert() {
+    run(async {
+        let documents = rendered(&EVERYTHING).await;
+        let rules = of(&documents, "PrometheusRule", "holdfast")["spec"]["groups"][0]["rules"]
+            .as_array()
+            .unwrap();
+        let alerts: BTreeSet<String> = rules
+            .iter()
+            .map(|rule| {
+                let alert = rule["alert"].as_str().unwrap();
+                let url = rule["annotations"]["runbook_url"].as_str().unwrap();
+                assert_eq!(url, format!("docs/runbooks/{alert}.md"));
+                alert.to_owned()
+            })
+            .collect();
+        let pages = std::fs::read_dir(root().join("docs/runbooks")).unwrap();
+        let pages = pages.map(|page| page.unwrap().file_name().into_string().unwrap());
+        let pages: BTreeSet<String> = pages
+            .filter(|page| page != "README.md")
+            .map(|page| page.trim_end_matches(".md").to_owned())
+            .collect();
+        assert_eq!(alerts, pages);
+    });
+}
+
+/// Adds the places of all values that aren't maps of known values.
+fn walk(schema: &Value, values: &Value, place: &str, leaves: &mut Vec<String>) {
+    let Some(properties) = schema["properties"].as_object().filter(|_| values.is_object()) else {
+        return leaves.push(place.to_owned());
+    };
+    assert_eq!(schema["additionalProperties"], false, "{place}");
+    for (key, value) in values.as_object().unwrap() {
+        let place = if place.is_empty() {
+            key.clone()
+        } else {
+            format!("{place}.{key}")
+        };
+        let schema = properties
+            .get(key)
+            .unwrap_or_else(|| panic!("{place} isn't in the schema"));
+        walk(schema, value, &place, leaves);
+    }
+}
+
+#[test]
+fn every_value_is_in_the_schema_and_in_the_readme_and_no_other_is_taken() {
+    let read = |file: &str| std::fs::read_to_string(chart().join(file)).unwrap();
+    let schema: Value = serde_json::from_str(&read("values.schema.json")).unwrap();
+    let values: Value = serde_saphyr::from_str(&read("values.yaml")).unwrap();
+    let readme = read("README.md");
+    let mut leaves = Vec::new();
+    walk(&schema, &values, "", &mut leaves);
+    for leaf in leaves {
+        let documented = |place: &str| readme.contains(&format!("| `{place}` |"));
+        let parent = leaf.rsplit_once('.').map_or(leaf.as_str(), |(parent, _)| parent);
+        assert!(
+            documented(&leaf) || documented(parent),
+            "{leaf} isn't in the README"
+        );
+    }
+    run(async {
+        for wrong in [
+            "replica=3",
+            "policies.managed-velero.parameters.expiry=3",
+            "openshift=yes",
+            "lease.duration=soon",
+        ] {
+            let chart = chart();
+            let arguments = ["template", "x", chart.to_str().unwrap(), "--set", wrong];
+            assert!(helm(None, &arguments).await.is_err(), "{wrong} is taken");
+        }
+    });
+}
+
+#[test]
+fn it_is_installed_upgraded_and_uninstalled_and_what_people_rely_on_stays() {
+    on_ground(async |ground| {
+        let chart = chart();
+        let chart = chart.to_str().unwrap();
+        let helm = async |arguments: &[&str]| helm(Some(&ground.cluster), arguments).await.unwrap();
+        let place = ["--namespace", NAMESPACE, "--wait", "--timeout", "120s"];
+        let velero = ["--set", "policies.managed-velero.enabled=true"];
+        helm(
+            &[
+                &["install", "holdfast", chart, "--create-namespace"],
+                &place[..],
+                &velero[..],
+            ]
+            .concat(),
+        )
+        .await;
+        let ready = async || {
+            let deployment = get(ground, "apps/v1", "Deployment", NAMESPACE, "holdfast")
+                .await
+                .unwrap();
+            deployment["status"]["availableReplicas"] == 2
+        };
+        until("both replicas are there", ready).await;
+        let policy = ground.api.get(&resource("managed-velero")).await;
+        let uid = policy.expect("the shipped policy")["metadata"]["uid"].clone();
+
+        // What people and the engine have put there since: a policy that says what is to go with it, and a ledger.
+        let own = json!({
+            "apiVersion": "holdfast.dev/v1alpha1",
+            "kind": "Policy",
+            "metadata": { "name": "own", "namespace": NAMESPACE, "finalizers": ["holdfast.dev/removal"] },
+            "spec": { "language": 1, "rules": {} },
+        });
+        ground.api.create(resource("").trim_end_matches('/'), &own).await;
+        let ledger = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "own", "namespace": NAMESPACE } });
+        let maps = path("v1", "ConfigMap", NAMESPACE, "");
+        ground.api.create(maps.trim_end_matches('/'), &ledger).await;
+
+        let more = [
+            "--set",
+            "replicas=3",
+            "--set",
+            "policies.managed-velero.parameters.expiryDays=60",
+        ];
+        helm(
+            &[
+                &["upgrade", "holdfast", chart],
+                &place[..],
+                &velero[..],
+                &more[..],
+            ]
+            .concat(),
+        )
+        .await;
+        let policy = ground.api.get(&resource("managed-velero")).await.unwrap();
+        assert_eq!(policy["metadata"]["uid"], uid, "an upgrade keeps the policy");
+        assert_eq!(policy["spec"]["values"]["expiryDays"], 60);
+
+        // No image can be run here: what the last job does is done by the program itself, as the job's account.
+        assert_eq!(let_go(ground).await, [""; 0]);
+        helm(&[&["uninstall", "holdfast"], &place[..]].concat()).await;
+        for (api, kind, namespace, name) in [
+            ("v1", "Namespace", "", "openshift-velero"),
+            ("v1", "ServiceAccount", "openshift-velero", "velero"),
+            (
+                "rbac.authorization.k8s.io/v1",
+                "ClusterRoleBinding",
+                "",
+                "velero-openshift-velero",
+            ),
+            ("v1", "ConfigMap", NAMESPACE, "own"),
+            (
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                "",
+                "policies.holdfast.dev",
+            ),
+        ] {
+            assert!(
+                get(ground, api, kind, namespace, name).await.is_some(),
+                "{kind} {name} is gone"
+            );
+        }
+        let own = ground
+            .api
+            .get(&resource("own"))
+            .await
+            .expect("a policy of one's own stays");
+        assert_eq!(
+            own["metadata"]["finalizers"],
+            Value::Null,
+            "and may be deleted from now on"
+        );
+        for (api, kind, name) in [
+            ("apps/v1", "Deployment", "holdfast"),
+            ("v1", "ServiceAccount", "holdfast"),
+            ("batch/v1", "Job", "holdfast-release"),
+        ] {
+            until(&format!("{kind} {name} is gone"), async || {
+                get(ground, api, kind, NAMESPACE, name).await.is_none()
+            })
+            .await;
+        }
+    });
+}
+
+/// Runs what the chart's last job runs, as its account with its role; what was denied.
+async fn let_go(ground: &Ground) -> Vec<String> {
+    let documents = rendered(&[]).await;
+    let hooks = documents
+        .iter()
+        .filter(|document| !document["metadata"]["annotations"]["helm.sh/hook"].is_null());
+    let (jobs, rights): (Vec<&Value>, Vec<&Value>) = hooks.partition(|document| document["kind"] == "Job");
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": rights }).to_string();
+    let place = ["--namespace", NAMESPACE, "--filename", "-"];
+    let kubectl = async |verb: &str| {
+        kubectl_with_input(&ground.cluster, &[&[verb], &place[..]].concat(), &list)
+            .await
+            .unwrap()
+    };
+    kubectl("apply").await;
+    let token = ground
+        .cluster
+        .service_account_token(NAMESPACE, "holdfast-release")
+        .await
+        .unwrap();
+    let kubeconfig = ground.cluster.kubeconfig_with_token("release", &token).unwrap();
+    let mark = ground.cluster.mark().await.unwrap();
+    let arguments = jobs[0]["spec"]["template"]["spec"]["containers"][0]["args"]
+        .as_array()
+        .unwrap();
+    let mut arguments: Vec<&str> = arguments.iter().map(|text| text.as_str().unwrap()).collect();
+    arguments.extend(["--kubeconfig", kubeconfig.to_str().unwrap()]);
+    let released = ground.holdfast(&arguments).await.exits(0);
+    assert_eq!(released.stdout, "holdfast-system/own is let go\n");
+    let events = ground.cluster.since(mark).await.unwrap();
+    kubectl("delete").await;
+    denied(&events, "system:serviceaccount:holdfast-system:holdfast-release")
+}
+
+/// The path of a Policy in the release's namespace.
+fn resource(name: &str) -> String {
+    format!("/apis/holdfast.dev/v1alpha1/namespaces/{NAMESPACE}/policies/{name}")
+}
+
+async fn get(ground: &Ground, api: &str, kind: &str, namespace: &str, name: &str) -> Option<Value> {
+    ground.api.get(&path(api, kind, namespace, name)).await
+}
