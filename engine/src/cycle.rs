@@ -25,7 +25,7 @@ use crate::preview;
 use crate::providers::{ProviderSettings, Providers};
 use crate::removal::Leaving;
 use crate::report::{self, Report, Unmet};
-use crate::step::{Accepted, Plan, StepVerb};
+use crate::step::{Accepted, LeftAlone, Plan, StepVerb};
 
 mod reads;
 mod waits;
@@ -74,7 +74,7 @@ pub(crate) struct Session<'p> {
     pub(crate) accounts: Accounts,
     pub(crate) phases: BTreeMap<Address, Phase>,
     pub(crate) accepted: BTreeMap<(Address, Option<Facet>), Accepted>,
-    pub(crate) refused: BTreeMap<(Address, Option<Facet>), String>,
+    pub(crate) left_alone: BTreeMap<(Address, Option<Facet>), LeftAlone>,
     pub(crate) await_ready: bool,
     /// What this run has done.
     pub(crate) done: BTreeMap<StepVerb, BTreeSet<Address>>,
@@ -158,7 +158,7 @@ impl<'p> Session<'p> {
             accounts: Accounts::new(),
             phases: BTreeMap::new(),
             accepted: BTreeMap::new(),
-            refused: BTreeMap::new(),
+            left_alone: BTreeMap::new(),
             await_ready: true,
             done: BTreeMap::new(),
             approved: BTreeSet::new(),
@@ -353,7 +353,7 @@ impl<'p> Session<'p> {
             done: &self.done,
             blocked: blocked.as_deref(),
             accepted: &self.accepted,
-            refused: &self.refused,
+            left_alone: &self.left_alone,
             await_ready: self.await_ready,
             evaluator,
         })?;

@@ -44,6 +44,8 @@ pub enum Event {
     FoundEqual,
     /// Observed: equal, and not ready yet; or still with its value before our write.
     FoundUnready,
+    /// It needs a write that failed for the moment, and isn't tried again yet.
+    KeepsFailing,
     /// The rules leave it out.
     LeftOut,
     /// A read of it failed, or a search for it was incomplete.
@@ -120,7 +122,7 @@ impl Phase {
 
 impl Event {
     /// All events.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::LeftOut,
         Self::Waits,
         Self::ReadFailed,
@@ -129,6 +131,7 @@ impl Event {
         Self::FoundUnready,
         Self::FoundEqual,
         Self::Refused,
+        Self::KeepsFailing,
         Self::Fought,
         Self::WriteStarted,
         Self::WriteFinished,
@@ -216,6 +219,11 @@ pub const TABLE: &[Transition] = &[
     },
     Transition {
         from: AT_REST,
+        event: Event::KeepsFailing,
+        to: Phase::Failed,
+    },
+    Transition {
+        from: AT_REST,
         event: Event::Fought,
         to: Phase::Contested,
     },
@@ -278,7 +286,7 @@ mod tests {
             .collect();
         let at_rest = "LeftOut->Skipped Waits->Pending ReadFailed->Unknown FoundAbsent->Absent \
                        FoundDifferent->Drifted FoundUnready->Settling FoundEqual->Converged Refused->Blocked \
-                       Fought->Contested";
+                       KeepsFailing->Failed Fought->Contested";
         for (phase, line) in Phase::ALL.into_iter().zip(&table) {
             let expected = match phase {
                 Phase::Absent | Phase::Drifted => format!("{phase}: {at_rest} WriteStarted->Applying"),

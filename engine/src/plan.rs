@@ -16,7 +16,7 @@ use crate::ledger::Ledger;
 use crate::observe::Snapshot;
 use crate::phase::{Event, IllegalTransition, Phase};
 use crate::removal::Leaving;
-use crate::step::{Accepted, Held, Mint, Plan, PlannedResource, Step, StepVerb, Vanishing};
+use crate::step::{Accepted, Held, LeftAlone, Mint, Plan, PlannedResource, Step, StepVerb, Vanishing};
 
 mod deletion;
 mod guards;
@@ -82,8 +82,8 @@ pub struct Input<'a> {
     pub blocked: Option<&'a str>,
     /// The writes of this run that were accepted; without a facet, of the whole resource.
     pub accepted: &'a BTreeMap<(Address, Option<Facet>), Accepted>,
-    /// Writes of this run that were refused for good, with the reason; without a facet, of the whole resource.
-    pub refused: &'a BTreeMap<(Address, Option<Facet>), String>,
+    /// Writes that are left alone; without a facet, of the whole resource.
+    pub left_alone: &'a BTreeMap<(Address, Option<Facet>), LeftAlone>,
     /// Whether being ready is awaited; else being equal is enough.
     pub await_ready: bool,
     /// Evaluates expressions.

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::address::Address;
 use crate::ledger::Removable;
-use crate::phase::Phase;
+use crate::phase::{Event, Phase};
 
 /// All that would change, in graph order, and what stands in the way.
 #[derive(Clone, Debug)]
@@ -242,6 +242,36 @@ pub struct Accepted {
     pub writes: BTreeMap<Path, u32>,
     /// Whether it is so recent that a read which still shows the state before it proves nothing.
     pub fresh: bool,
+}
+
+/// Why a write isn't made, although something differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftAlone {
+    /// Why, in one sentence.
+    pub why: String,
+    /// Whether it failed for the moment only; else somebody has to change something first.
+    pub is_passing: bool,
+}
+
+impl LeftAlone {
+    /// Until somebody changes something.
+    #[must_use]
+    pub fn refused(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            is_passing: false,
+        }
+    }
+
+    /// What that says of its resource.
+    #[must_use]
+    pub fn event(&self) -> Event {
+        if self.is_passing {
+            Event::KeepsFailing
+        } else {
+            Event::Refused
+        }
+    }
 }
 
 impl Accepted {

@@ -9,7 +9,7 @@ use super::{LAG, Mended, Run, WRITES};
 use crate::address::Address;
 use crate::cycle::Session;
 use crate::objects;
-use crate::step::{Accepted, Outcome, Plan, PlannedResource, Step, StepVerb};
+use crate::step::{Accepted, LeftAlone, Outcome, Plan, PlannedResource, Step, StepVerb};
 
 impl Run<'_> {
     /// What an outcome means for the passes to come.
@@ -37,7 +37,7 @@ impl Run<'_> {
                     let why = format!(
                         "it differed again after each of {WRITES} writes: somebody else keeps changing it"
                     );
-                    session.refused.insert(what.clone(), why);
+                    session.left_alone.insert(what.clone(), LeftAlone::refused(why));
                 }
                 if verb == StepVerb::Create {
                     session.ledger.remember_created(&address, &key.to_string());
@@ -56,7 +56,7 @@ impl Run<'_> {
                 if !written.unsupported.is_empty() {
                     let fields = written.unsupported.join(", ");
                     let why = format!("the store does not keep {fields}");
-                    session.refused.insert(what.clone(), why);
+                    session.left_alone.insert(what.clone(), LeftAlone::refused(why));
                 }
                 let differences = planned.step.as_ref();
                 let differences = differences.map(|step| differences_of(step, facet.as_ref()));
@@ -78,7 +78,7 @@ impl Run<'_> {
                     && session.ledger.give_up_name(&address) => {}
             Err(error) => {
                 if let Some(why) = self.retries.failed(&what, &error, session.engine.clock) {
-                    session.refused.insert(what, why);
+                    session.left_alone.insert(what, why);
                 }
             }
         }

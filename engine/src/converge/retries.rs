@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::What;
 use crate::clock::{Clock, shown};
 use crate::plan::refusal;
+use crate::step::LeftAlone;
 
 /// How often a write that failed for the moment is tried at once, beside the provider's own retries.
 pub(super) const ATTEMPTS: u32 = 4;
@@ -45,7 +46,7 @@ impl Retries {
     }
 
     /// Notes that `what` failed; why it is left alone from now on, if it isn't tried again at once.
-    pub(super) fn failed(&mut self, what: &What, error: &ProviderError, clock: Clock) -> Option<String> {
+    pub(super) fn failed(&mut self, what: &What, error: &ProviderError, clock: Clock) -> Option<LeftAlone> {
         let failed = self.failed.entry(what.clone()).or_insert(Failed {
             in_a_row: 0,
             until: None,
@@ -57,8 +58,12 @@ impl Retries {
         } else {
             refusal(error)
         };
+        let left_alone = |why| LeftAlone {
+            why,
+            is_passing: error.is_transient(),
+        };
         if !self.for_good {
-            return (!few || !error.is_transient()).then_some(why);
+            return (!few || !error.is_transient()).then(|| left_alone(why));
         }
         // It changed since it was observed: the next look is all that it takes.
         if few && matches!(error, ProviderError::Conflict { .. }) {
@@ -68,7 +73,7 @@ impl Retries {
         failed.until = Instant::now().checked_add(pause);
         let seconds = i64::try_from(pause.as_secs()).unwrap_or(i64::MAX);
         let at = clock.now().saturating_add(time::Duration::seconds(seconds));
-        Some(format!("{why}; it is tried again at {}", shown(at)))
+        Some(left_alone(format!("{why}; it is tried again at {}", shown(at))))
     }
 
     /// Notes that `what` was written.
@@ -140,8 +145,8 @@ mod tests {
     async fn pauses_double_with_each_failure_in_a_row_and_end_with_a_success() {
         let mut retries = Retries::for_good();
         for doubled in [1, 2, 4, 8] {
-            let why = retries.failed(&what(), &throttled(None), Clock::System).unwrap();
-            assert!(why.contains("tried again at"), "{why}");
+            let left = retries.failed(&what(), &throttled(None), Clock::System).unwrap();
+            assert!(left.is_passing && left.why.contains("tried again at"), "{left:?}");
             let pause = retries.next().unwrap() - Instant::now();
             let full = Duration::from_secs(doubled);
             assert!(pause <= full && pause >= full * 3 / 4, "{pause:?}");

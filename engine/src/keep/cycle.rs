@@ -133,7 +133,7 @@ impl Run<'_> {
         self.start_counting(now);
         session.approved.clear();
         for what in self.due(now) {
-            session.refused.remove(&what);
+            session.left_alone.remove(&what);
         }
         self.show_writes(session);
     }

@@ -142,7 +142,7 @@ impl Keeper<'_> {
         self.session.snapshot = Snapshot::default();
         self.session.providers.forget_failures();
         self.session.accounts.retain(|_, account| account.is_ok());
-        self.session.refused.clear();
+        self.session.left_alone.clear();
         self.run.try_all_again();
         self.due.read_all(now);
         self.refresh_types().await;

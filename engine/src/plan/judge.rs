@@ -163,8 +163,8 @@ impl Judge<'_, '_> {
         if accepted.is_some_and(|accepted| accepted.fresh && verbs.contains(&accepted.verb)) {
             return Some(Found::new(Event::FoundUnready, fresh));
         }
-        let why = self.input.refused.get(&whole)?;
-        Some(Found::new(Event::Refused, why.clone()))
+        let left_alone = self.input.left_alone.get(&whole)?;
+        Some(Found::new(left_alone.event(), left_alone.why.clone()))
     }
 
     pub(super) fn allows(&self, allowance: Allowance) -> bool {

@@ -10,7 +10,7 @@ use super::{Found, guards};
 use crate::diff::{Differing, FacetComparison};
 use crate::evaluate::NoAnswer;
 use crate::phase::Event;
-use crate::step::{FacetChange, Step, StepVerb};
+use crate::step::{FacetChange, LeftAlone, Step, StepVerb};
 
 /// What a difference means after our own write.
 enum AfterWrite {
@@ -103,6 +103,10 @@ impl Judge<'_, '_> {
                 )
             } else if blocked.is_empty() {
                 self.equal(observed)
+            } else if blocked.keys().all(|facet| self.keeps_failing(facet)) {
+                let whys: BTreeSet<&str> = blocked.values().map(String::as_str).collect();
+                let whys: Vec<&str> = whys.into_iter().collect();
+                Found::new(Event::KeepsFailing, whys.join("; "))
             } else {
                 Found::new(
                     Event::Refused,
@@ -257,20 +261,26 @@ impl Judge<'_, '_> {
         }
     }
 
+    /// Why a write of `facet` is left alone, if it is.
+    fn left_alone(&self, facet: &Facet) -> Option<&LeftAlone> {
+        let whole = (self.resource.address.clone(), None);
+        let this = (self.resource.address.clone(), Some(facet.clone()));
+        let left_alone = self.input.left_alone;
+        left_alone.get(&this).or_else(|| left_alone.get(&whole))
+    }
+
+    fn keeps_failing(&self, facet: &Facet) -> bool {
+        self.left_alone(facet)
+            .is_some_and(|left_alone| left_alone.is_passing)
+    }
+
     /// Why one facet may not be written, if so.
     fn facet_refusal(&self, facet: &Facet, differing: &Differing) -> Option<String> {
         if let Some(error) = &differing.refused {
             return Some(guards::refusal(error));
         }
-        let whole = (self.resource.address.clone(), None);
-        let this = (self.resource.address.clone(), Some(facet.clone()));
-        if let Some(why) = self
-            .input
-            .refused
-            .get(&this)
-            .or_else(|| self.input.refused.get(&whole))
-        {
-            return Some(why.clone());
+        if let Some(left_alone) = self.left_alone(facet) {
+            return Some(left_alone.why.clone());
         }
         let observed = match &differing.write.action {
             Action::Set { observed, .. } => Some(observed.as_ref()),

@@ -11,7 +11,7 @@ use crate::ledger::Removable;
 use crate::phase::{Event, IllegalTransition, Phase};
 use crate::providers::ProviderSettings;
 use crate::removal::Leaving;
-use crate::step::{Forgotten, MODE_ENFORCE, Plan, PlannedResource, Step, StepVerb};
+use crate::step::{Forgotten, LeftAlone, MODE_ENFORCE, Plan, PlannedResource, Step, StepVerb};
 
 /// Why a deletion is planned.
 const REASON: &str = "left the policy, which made it; its rule said `onRemove: Delete`";
@@ -147,13 +147,15 @@ fn judge(input: &Input<'_>, leaving: &Leaving<'_>, dependents: &[&Leaving<'_>]) 
     }
     let cascade = kind.cascades(&observed.key).filter(|_| !leaving.entry.cascade);
     let refused = guards::own_ground_of(input, &leaving.key)
-        .or_else(|| input.refused.get(&whole).cloned())
+        .map(LeftAlone::refused)
+        .or_else(|| input.left_alone.get(&whole).cloned())
         .or_else(|| {
-            cascade
-                .map(|why| format!("left the policy, and stays: {why}, and its rule didn't allow `Cascade`"))
+            let why = cascade?;
+            let why = format!("left the policy, and stays: {why}, and its rule didn't allow `Cascade`");
+            Some(LeftAlone::refused(why))
         });
-    if let Some(why) = refused {
-        return found(Event::Refused, why);
+    if let Some(left_alone) = refused {
+        return found(left_alone.event(), left_alone.why);
     }
     let mut waits: Vec<String> = dependents
         .iter()

@@ -80,6 +80,13 @@ async fn a_write_that_fails_is_tried_again_after_growing_pauses_and_stops_nothin
     case.world.fail(fails);
     kept(&case, async |onlooker| {
         onlooker.world("the other", &config_map("two"), is("1")).await;
+        let report = onlooker.phase("one", Phase::Failed).await;
+        let one = report.resources.iter().find(|one| one.address == "one").unwrap();
+        assert!(
+            one.reason.contains("no route; it is tried again at"),
+            "{}",
+            one.reason
+        );
         sleep(MINUTE * 60).await;
         let tries = |case: &Case| {
             let requests = case.world.requests();

@@ -1,9 +1,16 @@
 //! Several replicas.
 
-use std::{sync::Arc, sync::atomic::AtomicU32, sync::atomic::Ordering, time::Instant};
+use std::{
+    sync::Arc,
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
 
-use holdfast_e2e::{STATE, on_stage, path, until};
+use holdfast_e2e::{STATE, on_ground, on_stage, path, until};
 use holdfast_testbed::{Action, Rule};
+use serde_json::json;
+
+use crate::objects::{becomes, one_map};
 
 #[test]
 fn two_replicas_whose_holder_is_killed_in_the_middle_of_a_creation_end_with_one_bucket() {
@@ -42,5 +49,33 @@ fn two_replicas_whose_holder_is_killed_in_the_middle_of_a_creation_end_with_one_
             drop(second.end().await);
             drop(first);
         }
+    });
+}
+
+#[test]
+fn a_lease_that_is_lost_ends_the_writing_and_not_the_process() {
+    on_ground(async |ground| {
+        let policy = ground.policy("run-lost");
+        policy.write(&one_map("run-lost", "1"));
+        let enforcer = ground.enforce(&[&policy.path()]);
+        enforcer.reaches("one", "Converged").await;
+        let lease = path("coordination.k8s.io/v1", "Lease", STATE, "run-lost");
+        let stolen = json!({ "spec": { "holderIdentity": "somebody else", "leaseDurationSeconds": 15, "renewTime": "2999-01-01T00:00:00.000000Z" } });
+        ground.api.patch(&lease, &stolen).await;
+        enforcer
+            .says("that it is lost", |line| line["held"] == false)
+            .await;
+        let place = path("v1", "ConfigMap", "run-lost", "one");
+        ground
+            .api
+            .patch(&place, &json!({ "data": { "a": "spoilt" } }))
+            .await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(enforcer.is_alive());
+        let map = ground.api.get(&place).await.unwrap();
+        assert_eq!(map["data"]["a"], "spoilt", "somebody else's to mend");
+        // Whoever took it never renews it: it falls back.
+        becomes(ground, "run-lost", "1").await;
+        drop(enforcer.end().await);
     });
 }

@@ -416,3 +416,86 @@ fn three_replicas_share_sixty_policies_evenly_and_none_is_enforced_by_two() {
         drop(team.enforcer.end().await);
     });
 }
+
+#[test]
+fn a_plan_over_a_limit_waits_until_that_very_plan_is_approved() {
+    on_ground(async |ground| {
+        let team = Team::new(ground, "run-limit").await;
+        let rules = json!({ "one": map("run-limit", "one"), "two": map("run-limit", "two") });
+        let spec = json!({ "serviceAccountName": "keeper", "limits": { "changes": 1 }, "rules": rules });
+        team.make("ours", &spec).await;
+        let policy = team.condition("ours", "Stalled", "LimitExceeded").await;
+        let hash = policy["status"]["plan"]["hash"].as_str().unwrap().to_owned();
+        assert_eq!(
+            policy["status"]["plan"]["changes"].as_array().map(Vec::len),
+            Some(2),
+            "{policy:#}"
+        );
+        let wrong = json!({ "spec": { "approve": "0123456789abcdef" } });
+        ground.api.patch(&team.path("ours"), &wrong).await;
+        until("the edit is seen", async || {
+            let policy = ground.api.get(&team.path("ours")).await.unwrap();
+            policy["status"]["observedGeneration"] == 2
+        })
+        .await;
+        assert!(team.map("one").await.is_none() && team.map("two").await.is_none());
+        ground
+            .api
+            .patch(&team.path("ours"), &json!({ "spec": { "approve": hash } }))
+            .await;
+        drop(team.condition("ours", "Ready", "Converged").await);
+        assert!(team.map("one").await.is_some() && team.map("two").await.is_some());
+        drop(team.enforcer.end().await);
+    });
+}
+
+#[test]
+fn a_policy_resource_that_observes_is_told_of_and_writes_nothing() {
+    on_ground(async |ground| {
+        let team = Team::new(ground, "run-watch").await;
+        let spec = json!({ "serviceAccountName": "keeper", "mode": "Observe", "rules": { "one": map("run-watch", "one") } });
+        team.make("ours", &spec).await;
+        drop(team.condition("ours", "Ready", "OnlyObserved").await);
+        assert!(team.map("one").await.is_none());
+        let ledger = path("v1", "ConfigMap", STATE, "run-watch.ours");
+        assert!(ground.api.get(&ledger).await.is_none());
+        drop(team.enforcer.end().await);
+    });
+}
+
+#[test]
+fn probes_and_scrapers_are_answered() {
+    on_ground(async |ground| {
+        define(ground).await;
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let address = format!("127.0.0.1:{port}");
+        let policy = ground.policy("run-probes");
+        policy.write(&crate::objects::one_map("run-probes", "1"));
+        let enforcer = ground.enforce(&[&policy.path(), "--listen", &address]);
+        let get = async |path: &str| {
+            let answer = reqwest::get(format!("http://{address}{path}")).await.ok()?;
+            Some((answer.status().as_u16(), answer.text().await.ok()?))
+        };
+        until("it is ready", async || {
+            get("/readyz").await.is_some_and(|(status, _)| status == 200)
+        })
+        .await;
+        enforcer.reaches("one", "Converged").await;
+        assert_eq!(get("/healthz").await.unwrap().0, 200);
+        let (_, metrics) = get("/metrics").await.unwrap();
+        for line in [
+            "holdfast_policy_ready{policy=\"holdfast-system/run-probes\"} 1",
+            "holdfast_policy_held{policy=\"holdfast-system/run-probes\"} 1",
+            "holdfast_resource_phase{policy=\"holdfast-system/run-probes\",rule=\"one\",phase=\"Converged\"} 1",
+            "holdfast_provider_requests_total{provider=\"kubernetes\",operation=\"create\",outcome=\"ok\"}",
+            "holdfast_build_info{version=",
+        ] {
+            assert!(metrics.contains(line), "{line} isn't in\n{metrics}");
+        }
+        drop(enforcer.end().await);
+    });
+}
