@@ -424,27 +424,30 @@ fn a_plan_over_a_limit_waits_until_that_very_plan_is_approved() {
         let rules = json!({ "one": map("run-limit", "one"), "two": map("run-limit", "two") });
         let spec = json!({ "serviceAccountName": "keeper", "limits": { "changes": 1 }, "rules": rules });
         team.make("ours", &spec).await;
+        drop(team.condition("ours", "Ready", "Converged").await);
+        let second = json!({ "desired": { "data": { "a": "2" } } });
+        let edit = json!({ "spec": { "rules": { "one": second, "two": second } } });
+        ground.api.patch(&team.path("ours"), &edit).await;
         let policy = team.condition("ours", "Stalled", "LimitExceeded").await;
         let hash = policy["status"]["plan"]["hash"].as_str().unwrap().to_owned();
-        assert_eq!(
-            policy["status"]["plan"]["changes"].as_array().map(Vec::len),
-            Some(2),
-            "{policy:#}"
-        );
+        let changes = policy["status"]["plan"]["changes"].as_array().map(Vec::len);
+        assert_eq!(changes, Some(2), "{policy:#}");
         let wrong = json!({ "spec": { "approve": "0123456789abcdef" } });
         ground.api.patch(&team.path("ours"), &wrong).await;
         until("the edit is seen", async || {
             let policy = ground.api.get(&team.path("ours")).await.unwrap();
-            policy["status"]["observedGeneration"] == 2
+            policy["status"]["observedGeneration"] == 3
         })
         .await;
-        assert!(team.map("one").await.is_none() && team.map("two").await.is_none());
-        ground
-            .api
-            .patch(&team.path("ours"), &json!({ "spec": { "approve": hash } }))
-            .await;
+        for name in ["one", "two"] {
+            assert_eq!(team.map(name).await.unwrap()["data"]["a"], "1");
+        }
+        let right = json!({ "spec": { "approve": hash } });
+        ground.api.patch(&team.path("ours"), &right).await;
         drop(team.condition("ours", "Ready", "Converged").await);
-        assert!(team.map("one").await.is_some() && team.map("two").await.is_some());
+        for name in ["one", "two"] {
+            assert_eq!(team.map(name).await.unwrap()["data"]["a"], "2");
+        }
         drop(team.enforcer.end().await);
     });
 }
