@@ -1,7 +1,7 @@
 //! Where a policy's ledger and lease are kept: a `ConfigMap` and a `Lease` in one namespace.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,6 +37,8 @@ pub(crate) struct KubernetesState {
     namespace: String,
     cluster: OnceCell<String>,
     sightings: Mutex<BTreeMap<PolicyId, Sightings>>,
+    /// Leases that this process holds, as they were answered when they were taken or renewed last.
+    renewed: Mutex<BTreeMap<PolicyId, Json>>,
     /// As whom this process and the policies act that it keeps the state of.
     accounts: Vec<ServiceAccount>,
 }
@@ -78,6 +80,7 @@ impl KubernetesState {
             namespace: namespace.to_owned(),
             cluster: OnceCell::new(),
             sightings: Mutex::default(),
+            renewed: Mutex::default(),
         }
     }
 
@@ -188,6 +191,23 @@ impl KubernetesState {
             Err(_) => Duration::ZERO,
         }
     }
+
+    /// Keeps the lease as it was answered, so that the next renewal needn't read it.
+    fn renewed(&self, policy: &PolicyId, lease: Json) {
+        // Without a version it would replace whatever stands there.
+        if lease.pointer("/metadata/resourceVersion").is_some() {
+            let mut all = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+            all.insert(policy.clone(), lease);
+        }
+    }
+
+    /// The lease as `holder` has renewed it last, once: under its version it is replaced only if nobody has touched it
+    /// since, and whoever fails to has to read it.
+    fn take_renewed(&self, policy: &PolicyId, holder: &Holder) -> Option<Json> {
+        let mut all = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(policy)
+            .filter(|lease| lease::is_held_by(lease, holder))
+    }
 }
 
 fn body(
@@ -286,9 +306,14 @@ impl StateStore for KubernetesState {
         duration: Duration,
     ) -> Result<Held, ProviderError> {
         let place = self.lease(policy);
+        let mut known = self.take_renewed(policy, holder);
         // Each round lost is one that somebody else won; a few in a row mean that it is theirs.
         for _ in 0..3 {
-            let Some(mut object) = self.get(&place, policy).await? else {
+            let found = match known.take() {
+                Some(object) => Some(object),
+                None => self.get(&place, policy).await?,
+            };
+            let Some(mut object) = found else {
                 let mut object = json!({
                     "apiVersion": "coordination.k8s.io/v1",
                     "kind": "Lease",
@@ -296,7 +321,10 @@ impl StateStore for KubernetesState {
                 });
                 lease::take(&mut object, holder, duration);
                 match self.create(&place, &object, Repeatable::Idempotent).await {
-                    Ok(_) => return Ok(Held::Ours),
+                    Ok(lease) => {
+                        self.renewed(policy, lease);
+                        return Ok(Held::Ours);
+                    }
                     Err(ProviderError::Conflict { .. }) => continue,
                     Err(error) => return Err(error),
                 }
@@ -307,7 +335,10 @@ impl StateStore for KubernetesState {
             }
             lease::take(&mut object, holder, duration);
             match self.replace(&place, &object).await {
-                Ok(()) => return Ok(Held::Ours),
+                Ok(lease) => {
+                    self.renewed(policy, lease);
+                    return Ok(Held::Ours);
+                }
                 Err(ProviderError::Conflict { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -317,6 +348,7 @@ impl StateStore for KubernetesState {
 
     async fn release(&self, policy: &PolicyId, holder: &Holder) -> Result<(), ProviderError> {
         let place = self.lease(policy);
+        drop(self.take_renewed(policy, holder));
         let Some(mut object) = self.get(&place, policy).await? else {
             return Ok(());
         };
@@ -326,15 +358,15 @@ impl StateStore for KubernetesState {
         lease::give_back(&mut object);
         match self.replace(&place, &object).await {
             // Whoever has changed it has taken it.
-            Ok(()) | Err(ProviderError::Conflict { .. }) => Ok(()),
+            Ok(_) | Err(ProviderError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
 }
 
 impl KubernetesState {
-    /// Replaces what stands at `place`, if it still is at the version that `object` bears.
-    async fn replace(&self, place: &Place, object: &Json) -> Result<(), ProviderError> {
+    /// Replaces what stands at `place`, if it still is at the version that `object` bears; what is there then.
+    async fn replace(&self, place: &Place, object: &Json) -> Result<Json, ProviderError> {
         let uri = format!("{}?fieldManager=holdfast", place.of());
         let call = Call::send(
             Method::PUT,
@@ -343,7 +375,7 @@ impl KubernetesState {
             object,
             Repeatable::Idempotent,
         );
-        body(self.server.client.call(&call).await, place.meaning("update")).map(|_| ())
+        body(self.server.client.call(&call).await, place.meaning("update"))
     }
 }
 

@@ -154,6 +154,51 @@ async fn a_lease_has_one_holder_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_lease_that_nobody_has_touched_is_renewed_without_being_read() {
+    let (state, outside) = store("renewals").await;
+    let cluster = Cluster::shared().await.unwrap();
+    let policy = policy("holdfast-system", "p");
+    let (a, b) = (holder("a"), holder("b"));
+    let path = "/apis/coordination.k8s.io/v1/namespaces/renewals/leases/p";
+    let renewed_at = async || outside.get(path).await.unwrap()["spec"]["renewTime"].clone();
+    // What a renewal by `a` asks for.
+    let asked = async || {
+        let mark = cluster.mark().await.unwrap();
+        let held = state.acquire(&policy, &a, MINUTE).await.unwrap();
+        let mut events = cluster.since(mark).await.unwrap();
+        events.retain(|event| event.namespace == "renewals" && event.resource == "leases");
+        let verbs: Vec<String> = events.into_iter().map(|event| event.verb).collect();
+        (held, verbs.join(" "))
+    };
+    assert_eq!(asked().await.0, Held::Ours);
+    for _ in 0..2 {
+        let before = renewed_at().await;
+        assert_eq!(asked().await, (Held::Ours, "update".to_owned()));
+        assert_ne!(renewed_at().await, before);
+    }
+    let labels = json!({ "metadata": { "labels": { "foreign": "kept" } } });
+    outside.merge(path, &labels).await.unwrap();
+    assert_eq!(asked().await, (Held::Ours, "update get update".to_owned()));
+    assert_eq!(
+        outside.get(path).await.unwrap()["metadata"]["labels"]["foreign"],
+        "kept"
+    );
+    outside.delete(path).await.unwrap();
+    assert_eq!(asked().await, (Held::Ours, "update get create".to_owned()));
+    // Another process has taken it, by hand of somebody who knows better.
+    let taken = json!({ "spec": { "holderIdentity": "b" } });
+    outside.merge(path, &taken).await.unwrap();
+    let (held, verbs) = asked().await;
+    assert!(
+        matches!(&held, Held::Theirs { holder, .. } if *holder == b),
+        "{held:?}"
+    );
+    assert_eq!(verbs, "update get");
+    assert_eq!(outside.get(path).await.unwrap()["spec"]["holderIdentity"], "b");
+    assert_eq!(asked().await.1, "get", "what is theirs is only looked at");
+}
+
+#[tokio::test]
 async fn an_expired_lease_is_taken_over() {
     let (state, outside) = store("expiries").await;
     let policy = policy("holdfast-system", "p");
