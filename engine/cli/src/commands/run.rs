@@ -42,7 +42,11 @@ async fn start(arguments: Run, printer: Printer) -> Result<(), Exit> {
         arguments.renew_deadline,
         arguments.retry_period,
     )
-    .map_err(wrong)?;
+    .map_err(|message| {
+        wrong(format!(
+            "--lease-duration, --renew-deadline, --retry-period: {message}"
+        ))
+    })?;
     let registry = world::offline();
     let paths = arguments.paths.clone();
     let files = PolicyFiles {
@@ -51,15 +55,12 @@ async fn start(arguments: Run, printer: Printer) -> Result<(), Exit> {
         set: arguments.set,
         registry: registry.clone(),
     };
-    // A person who starts it should see at once what is wrong with a file; later it goes on with what was good.
-    let faults: Vec<String> = files
-        .read()
-        .into_iter()
-        .filter_map(|(_, read)| read.err())
-        .collect();
-    if !faults.is_empty() {
-        for fault in faults {
-            printer.aside(fault.trim_end());
+    // A person who starts it should see at once what is wrong with a file. Beside others it keeps none of those from being
+    // enforced; and once it runs, it goes on with what was good.
+    let (good, faults): (Vec<_>, Vec<_>) = files.read().into_iter().partition(|(_, read)| read.is_ok());
+    if good.is_empty() && !arguments.policies {
+        for (_, fault) in faults {
+            printer.aside(fault.err().unwrap_or_default().trim_end());
         }
         return Err(Exit::Invalid);
     }

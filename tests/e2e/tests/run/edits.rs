@@ -112,3 +112,31 @@ fn whoever_is_asked_to_end_gives_the_lease_back_within_five_seconds() {
         .await;
     });
 }
+
+#[test]
+fn a_policy_that_is_wrong_at_the_start_keeps_no_other_from_being_enforced_and_alone_it_is_an_error() {
+    on_ground(async |ground| {
+        let (good, wrong) = (ground.policy("run-good"), ground.policy("run-wrong"));
+        good.write(&one_map("run-good", "1"));
+        wrong.write(&one_map("run-wrong", "1").replace("ensure", "insure"));
+        let enforcer = ground.enforce(&[&wrong.path(), &good.path()]);
+        becomes(ground, "run-good", "1").await;
+        let is_told = |line: &serde_json::Value| {
+            let fault = line["fault"].as_str().unwrap_or_default();
+            fault.contains("unknown field `insure`")
+        };
+        enforcer.says("what is wrong with the other", is_told).await;
+        wrong.write(&one_map("run-wrong", "1"));
+        becomes(ground, "run-wrong", "1").await;
+        drop(enforcer.end().await);
+
+        wrong.write(&one_map("run-wrong", "1").replace("ensure", "insure"));
+        drop(
+            ground
+                .holdfast(&["run", &wrong.path()])
+                .await
+                .exits(3)
+                .says("unknown field `insure`"),
+        );
+    });
+}
