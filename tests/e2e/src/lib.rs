@@ -11,6 +11,7 @@
 //! | [`Ground`], [`Policy`] | a cluster alone, and policies that a test writes: for what is about objects only |
 //! | [`Webhook`] | an admission webhook that the API server calls |
 //! | [`Stage::stand_up_the_predecessor`] | what the operator before this program leaves behind |
+//! | [`console`] | the commands of a guide, run as they stand there |
 //! | [`sandbox`] | one run of the program without any server |
 //!
 //! The tests of one file share a [`Stage`], one after another ([`on_stage`]): each brings it first into the state that
@@ -26,10 +27,12 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     reason = "a part of tests: what it can't do fails the test"
 )]
 
 mod api;
+pub mod console;
 mod enforcer;
 mod ground;
 mod others;

@@ -66,7 +66,7 @@ pub use home::Home;
 pub use object_store::{LocalStack, Moto, ObjectStore, SeaweedFs};
 pub use proxy::{Action, Answer, Request, RequestLog, Rule, round_trips};
 pub use server::Server;
-pub use tools::{helm, kubernetes_validate};
+pub use tools::{helm, helm_program, kubernetes_validate};
 pub use velero::Velero;
 
 /// Makes ring the process's TLS provider, if it has none yet; without one, building a TLS client panics.

@@ -1,13 +1,18 @@
 //! Programs that tests run beside the servers, each to its end.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::programs;
+
+/// Where Helm is.
+pub fn helm_program() -> Result<PathBuf> {
+    programs::helm()
+}
 
 /// Runs Helm; returns what it wrote to standard output. With a `cluster` it acts there as `admin`, else it reaches none.
 pub async fn helm(cluster: Option<&Cluster>, arguments: &[&str]) -> Result<String> {

@@ -1,16 +1,11 @@
 //! docs/restore.md, as a person would follow it.
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use holdfast_e2e::{NAMESPACE, Stage, binary, path, root, until_within};
+use holdfast_e2e::{NAMESPACE, Stage, binary, console, path, root, until_within};
 use holdfast_testbed::Velero;
 
 use crate::{
-    console::{self, Step},
     shop,
     support::{SOON, back_up, set_up, with_velero},
 };
@@ -60,7 +55,11 @@ fn the_guide_to_restoring_does_what_it_says() {
                 };
                 exports.push(step.command.clone());
             } else {
-                faults.extend(follow(step, &preamble, folder.path(), &variables).await);
+                // Velero looks once a minute, and the guide says so.
+                let looks = step.command.starts_with("velero backup") && step.command.ends_with(" get");
+                let patience = if looks { SOON } else { Duration::ZERO };
+                let fault = console::follow(step, &preamble, folder.path(), &variables, patience).await;
+                faults.extend(fault.map(|fault| format!("{GUIDE}, {fault}")));
             }
         }
         assert!(faults.is_empty(), "{}", faults.join("\n\n"));
@@ -83,38 +82,6 @@ fn the_guide_to_restoring_does_what_it_says() {
         }
         let _ = stage.plan().await.exits(0);
     });
-}
-
-/// Runs a step; what is wrong with it, if anything. One that asks Velero for what it knows is asked again until it
-/// fits: Velero looks once a minute, and the guide says so.
-async fn follow(
-    step: &Step,
-    preamble: &[String],
-    folder: &Path,
-    variables: &BTreeMap<&str, String>,
-) -> Option<String> {
-    let looks = step.command.starts_with("velero backup") && step.command.ends_with(" get");
-    let deadline = Instant::now() + if looks { SOON } else { Duration::ZERO };
-    let variables: Vec<_> = variables
-        .iter()
-        .map(|(name, value)| (*name, value.clone()))
-        .collect();
-    loop {
-        let printed = console::run(preamble, &step.command, folder, &variables).await;
-        let lines: Vec<_> = printed.lines().collect();
-        if console::fits(&step.expected, &lines) {
-            println!("$ {}\n{printed}", step.command);
-            return None;
-        }
-        if Instant::now() >= deadline {
-            let expected = step.expected.join("\n");
-            return Some(format!(
-                "{GUIDE}:{}: `{}` prints\n{printed}\ninstead of\n{expected}",
-                step.line, step.command
-            ));
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
 }
 
 /// A folder with the programs and the policies, and the environment of somebody who administers the stage.

@@ -16,7 +16,6 @@
     reason = "tests"
 )]
 
-mod console;
 mod elsewhere;
 mod guide;
 mod own_objects;

@@ -4,25 +4,33 @@
 //! backslash. The lines below it are what it prints: `…` stands for any text within a line and, alone, for any lines;
 //! how many spaces there are doesn't count.
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use tokio::process::Command;
 
 /// A command of the guide.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Step {
+pub struct Step {
     /// The last heading above it.
-    pub(crate) section: String,
+    pub section: String,
     /// Its line in the guide, counted from 1.
-    pub(crate) line: usize,
+    pub line: usize,
     /// As a shell takes it.
-    pub(crate) command: String,
+    pub command: String,
     /// What it prints.
-    pub(crate) expected: Vec<String>,
+    pub expected: Vec<String>,
 }
 
 /// The commands of a guide, in their order.
-pub(crate) fn steps(guide: &str) -> Vec<Step> {
+///
+/// # Panics
+/// Never: a line that goes on has one before it.
+#[must_use]
+pub fn steps(guide: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let (mut section, mut inside, mut continues) = (String::new(), false, false);
     for (number, line) in guide.lines().enumerate() {
@@ -50,13 +58,40 @@ pub(crate) fn steps(guide: &str) -> Vec<Step> {
     steps
 }
 
-/// Runs a command after `preamble`; what it wrote to standard output and standard error, whatever its exit code.
-pub(crate) async fn run(
+/// Runs a step after `preamble`, with `variables` as its environment; what is wrong with it, if anything. One that only
+/// looks is repeated for as long as `patience` lasts, until what it prints fits.
+pub async fn follow(
+    step: &Step,
     preamble: &[String],
-    command: &str,
     folder: &Path,
-    variables: &[(&str, String)],
-) -> String {
+    variables: &BTreeMap<&str, String>,
+    patience: Duration,
+) -> Option<String> {
+    let deadline = Instant::now() + patience;
+    let variables: Vec<_> = variables
+        .iter()
+        .map(|(name, value)| (*name, value.clone()))
+        .collect();
+    loop {
+        let printed = run(preamble, &step.command, folder, &variables).await;
+        let lines: Vec<_> = printed.lines().collect();
+        if fits(&step.expected, &lines) {
+            println!("$ {}\n{printed}", step.command);
+            return None;
+        }
+        if Instant::now() >= deadline {
+            let expected = step.expected.join("\n");
+            return Some(format!(
+                "line {}: `{}` prints\n{printed}\ninstead of\n{expected}",
+                step.line, step.command
+            ));
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Runs a command after `preamble`; what it wrote to standard output and standard error, whatever its exit code.
+async fn run(preamble: &[String], command: &str, folder: &Path, variables: &[(&str, String)]) -> String {
     // In the order in which it is written.
     let script = format!("exec 2>&1\n{}\n{command}\n", preamble.join("\n"));
     let output = Command::new("bash")
@@ -81,7 +116,7 @@ fn without_colour(text: &str) -> String {
 }
 
 /// Whether `printed` is what `expected` says.
-pub(crate) fn fits(expected: &[String], printed: &[&str]) -> bool {
+fn fits(expected: &[String], printed: &[&str]) -> bool {
     match expected.split_first() {
         None => printed.iter().all(|line| line.trim().is_empty()),
         Some((first, rest)) if first.trim() == "…" => {
