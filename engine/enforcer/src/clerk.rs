@@ -154,6 +154,12 @@ impl Clerk {
         self.publish(&mut state, work, &news);
     }
 
+    /// The same where somebody else enforces it, as it was good last, and tells of that: for the day on which this replica
+    /// does.
+    pub(crate) fn note(&self, fault: Fault) {
+        self.state().wrong = Some(fault);
+    }
+
     /// This replica enforces the policy from now on, or no longer.
     pub(crate) fn held(&self, work: &Work, is_held: bool) {
         tracing::info!(policy = %self.id, held = is_held, "lease");

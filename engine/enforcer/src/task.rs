@@ -73,7 +73,9 @@ impl Task {
     pub(crate) async fn run(mut self) {
         let mut last_good: Option<Arc<Work>> = None;
         while !self.stop.is_stopped() {
-            let Some(ready) = self.ready(&mut last_good).await else {
+            // Where nothing is locked, all tell.
+            let tells = self.common.mode == Mode::Observe;
+            let Some(ready) = self.ready(&mut last_good, tells).await else {
                 continue;
             };
             self.hold(ready, &mut last_good).await;
@@ -83,8 +85,8 @@ impl Task {
     }
 
     /// What is to be kept now: the policy as it is, or as it was good last. None where nothing can be, after that was told
-    /// and something has changed.
-    async fn ready(&mut self, last_good: &mut Option<Arc<Work>>) -> Option<Ready> {
+    /// and something has changed. `tells`: it is this replica's to tell of what is enforced.
+    async fn ready(&mut self, last_good: &mut Option<Arc<Work>>, tells: bool) -> Option<Ready> {
         let work = Arc::clone(&self.work.borrow_and_update());
         let fault = match (&work.policy, &work.actor) {
             (Ok(_), Ok(_)) => None,
@@ -93,7 +95,11 @@ impl Task {
         };
         if let Some(fault) = fault {
             let goes_on = fault.goes_on;
-            self.clerk.fault(&work, fault);
+            if goes_on && !tells {
+                self.clerk.note(fault);
+            } else {
+                self.clerk.fault(&work, fault);
+            }
             self.common.health.observed(&self.id);
             if !goes_on {
                 *last_good = None;
@@ -147,7 +153,7 @@ impl Task {
         let end = loop {
             let stop = lease_stop.child();
             match self.keep(&ready, &stop).await {
-                End::Changed => match self.ready(last_good).await {
+                End::Changed => match self.ready(last_good, true).await {
                     Some(next) => ready = next,
                     None => break End::Changed,
                 },

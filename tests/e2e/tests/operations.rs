@@ -25,7 +25,7 @@ use serde_json::json;
 const PAGE: &str = include_str!("../../../docs/operations.md");
 const NAMESPACE: &str = "holdfast-system";
 /// How long what only looks is asked again.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// In place of `kubectl`, for what takes a kubelet.
 const KUBECTL: &str = r#"#!/bin/bash
