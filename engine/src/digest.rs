@@ -1,6 +1,7 @@
-//! Digests as short texts.
+//! Digests as short texts, and as numbers.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Debug, Write};
+use std::hash::{DefaultHasher, Hasher};
 
 /// The first `bytes` bytes of `digest`, in hexadecimal.
 pub(crate) fn hex(digest: &[u8], bytes: usize) -> String {
@@ -9,4 +10,19 @@ pub(crate) fn hex(digest: &[u8], bytes: usize) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// Tells `what` from anything else within this process. What is sensitive doesn't count.
+pub(crate) fn fingerprint(what: &impl Debug) -> u64 {
+    struct Feed(DefaultHasher);
+    impl Write for Feed {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.write(text.as_bytes());
+            Ok(())
+        }
+    }
+    let mut feed = Feed(DefaultHasher::new());
+    // Writing to it can't fail.
+    let _ = write!(feed, "{what:?}");
+    feed.0.finish()
 }

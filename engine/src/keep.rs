@@ -182,6 +182,11 @@ impl Keeper<'_> {
         while !self.options.stop.is_stopped() {
             let permit = self.options.permits.acquire().await;
             let begun = Instant::now();
+            // Whoever asks is complied with by the cycle that begins next.
+            if self.trigger.has_changed().unwrap_or_default() {
+                self.trigger.mark_unchanged();
+                self.forget_all().await;
+            }
             let pass = self.cycle(begun).await?;
             drop(permit);
             let mut report = pass.report.clone();

@@ -79,6 +79,9 @@ pub struct ResourceReport {
     /// The server's id of it, where it is there and its server gives one. It says nothing to people.
     #[serde(skip)]
     pub uid: Option<String>,
+    /// A number for what is desired of it: the same as long as that is the same, within this process.
+    #[serde(skip)]
+    pub desired: u64,
     /// Where its rule stands.
     pub place: Place,
     /// The file that holds it word for word, if it is a manifest.
@@ -333,6 +336,7 @@ fn resource(planned: &PlannedResource) -> ResourceReport {
         what: planned.what.clone(),
         key: planned.key.clone(),
         uid: planned.uid.clone(),
+        desired: planned.desired,
         place: planned.place.clone(),
         manifest: planned.manifest.clone(),
         phase: planned.phase,

@@ -94,6 +94,8 @@ pub struct PlannedResource {
     pub key: Option<ResourceKey>,
     /// The server's id of it, where it is there and its server gives one.
     pub uid: Option<String>,
+    /// A number for what is desired of it: the same as long as that is the same, within this process.
+    pub desired: u64,
     /// Where its rule stands in the policy.
     pub place: Place,
     /// The file that holds it word for word, if it is a manifest.

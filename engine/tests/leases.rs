@@ -122,6 +122,7 @@ fn creation() -> Plan {
             what: "ConfigMap".to_owned(),
             key: Some(key.clone()),
             uid: None,
+            desired: 0,
             place: Place::of_file("policy.yaml"),
             manifest: None,
             phase: Phase::Absent,

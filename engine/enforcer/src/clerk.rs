@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use holdfast_contract::{Desk, Notice, PolicyId};
+use holdfast_contract::{Desk, Notice, PolicyId, PolicyResource};
 use holdfast_engine::{Clock, EngineError, Kept, Phase, Progress, Report, jittered};
 use serde_json::{Value as Json, json};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::fault::Fault;
 use crate::metrics::{CycleResult, Metrics};
@@ -35,6 +35,24 @@ pub(crate) struct Known {
     pub(crate) status: Json,
     /// The request for everything to be read anew.
     pub(crate) reconcile_at: Option<String>,
+    /// When that came.
+    pub(crate) asked: Option<Instant>,
+}
+
+impl Known {
+    /// What `resource` says now, of which this was known before.
+    pub(crate) fn next(&self, resource: &PolicyResource) -> Self {
+        let is_asked = self.reconcile_at != resource.reconcile_at || self.asked.is_none();
+        Self {
+            status: resource.status.clone(),
+            reconcile_at: resource.reconcile_at.clone(),
+            asked: if is_asked {
+                Some(Instant::now())
+            } else {
+                self.asked
+            },
+        }
+    }
 }
 
 /// Shared by who watches Policy resources and who tells of them.
@@ -72,6 +90,8 @@ struct State {
     /// What is in the way of telling how it stands, until it can be told again.
     trouble: Option<Fault>,
     previous: Json,
+    /// The last request for everything to be read anew that was complied with.
+    handled: Option<String>,
     phases: BTreeMap<String, (Phase, String)>,
     /// By what the lines of one cycle are found together.
     trace: String,
@@ -145,6 +165,7 @@ impl Clerk {
             tracing::error!(%policy, reason, fault = what, "not enforced");
         }
         let mut state = self.state();
+        state.handled = self.known().reconcile_at;
         let news = state.story.fault(&fault);
         if fault.reason.is_passing() {
             state.trouble = Some(fault);
@@ -170,6 +191,11 @@ impl Clerk {
             state.previous = self.known().status;
             let generation = work.resource.as_ref().map_or(0, |resource| resource.generation);
             state.story = Story::new(&state.previous, generation);
+            let handled = state
+                .previous
+                .get("lastHandledReconcileAt")
+                .and_then(Json::as_str);
+            state.handled = handled.map(str::to_owned);
             state.version.clone_from(&work.version);
         }
         self.papers.send_replace(None);
@@ -190,6 +216,11 @@ impl Clerk {
                 self.metrics.cycle(result(report), *took);
                 let mut state = self.state();
                 state.trouble = None;
+                // One that was under way when somebody asked had read some of it before.
+                let known = self.known();
+                if known.asked.is_none_or(|asked| asked.elapsed() >= *took) {
+                    state.handled = known.reconcile_at;
+                }
                 self.transitions(&mut state, report, *took);
                 let news = self.look(&mut state, work, report);
                 self.publish(&mut state, work, &news);
@@ -206,6 +237,7 @@ impl Clerk {
                 tracing::error!(%policy, %error, seconds, "how it stands can't be told; it is tried again");
                 if let Some(fault) = Fault::of(error) {
                     let mut state = self.state();
+                    state.handled = self.known().reconcile_at;
                     let news = state.story.fault(&fault);
                     state.trouble = Some(fault);
                     self.publish(&mut state, work, &news);
@@ -226,7 +258,6 @@ impl Clerk {
 
     /// Hands out what there is to be told.
     fn publish(&self, state: &mut State, work: &Work, news: &[News]) {
-        let known = self.known();
         let fault = state.wrong.as_ref().or(state.trouble.as_ref());
         let standing = Standing {
             report: state.report.as_ref(),
@@ -235,7 +266,7 @@ impl Clerk {
             suspended: work.policy.as_ref().is_ok_and(|policy| policy.suspend),
             removing: work.is_deleting(),
             ledger: &state.ledger,
-            reconciled_at: known.reconcile_at.as_deref(),
+            reconciled_at: state.handled.as_deref(),
             previous: &state.previous,
             now: Clock::System.now(),
         };

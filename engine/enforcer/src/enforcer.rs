@@ -210,14 +210,10 @@ impl Running {
     fn changed(&mut self, resource: &PolicyResource) {
         let id = &resource.id;
         if let Some(attended) = self.attended.get_mut(id) {
-            let known = Known {
-                status: resource.status.clone(),
-                reconcile_at: resource.reconcile_at.clone(),
-            };
-            let before = std::mem::replace(
-                &mut *attended.known.lock().unwrap_or_else(PoisonError::into_inner),
-                known,
-            );
+            let mut known = attended.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let next = known.next(resource);
+            let before = std::mem::replace(&mut *known, next);
+            drop(known);
             if before.reconcile_at != resource.reconcile_at {
                 attended
                     .trigger
@@ -234,10 +230,7 @@ impl Running {
             }
         }
         let work = self.work_of(resource);
-        let known = Known {
-            status: resource.status.clone(),
-            reconcile_at: resource.reconcile_at.clone(),
-        };
+        let known = Known::default().next(resource);
         self.attend(work, known);
     }
 

@@ -83,10 +83,13 @@ fn check(report: &Report, check: &CheckResult) -> Json {
     result.insert("severity".to_owned(), json!(check.severity.to_string()));
     result.insert("result".to_owned(), json!(verdict));
     result.insert("scored".to_owned(), json!(true));
-    result.insert(
-        "message".to_owned(),
-        json!(words::cut(&check.message, words::LONGEST)),
-    );
+    // A check's message is about its failure.
+    if matches!(check.verdict, Verdict::Fail | Verdict::Unknown) {
+        result.insert(
+            "message".to_owned(),
+            json!(words::cut(&check.message, words::LONGEST)),
+        );
+    }
     if let Some(resource) = report
         .resources
         .iter()

@@ -74,8 +74,8 @@ impl News {
 #[derive(Debug, Default)]
 pub struct Story {
     resources: BTreeMap<String, Seen>,
-    /// The checks that fail, by address and place.
-    failing: BTreeSet<(String, String)>,
+    /// What the checks say that fail, by address and place.
+    failing: BTreeMap<(String, String), String>,
     /// The hash of the plan that a limit holds up.
     limit: Option<String>,
     /// What keeps the policy as a whole from being enforced, as it was told.
@@ -104,9 +104,10 @@ impl Story {
             .iter()
             .filter_map(|entry| Some((text(entry, "address")?, Seen::before(entry)?)));
         let failing = items(status.get("checks").unwrap_or(&Json::Null), "failing");
-        let failing = failing
-            .iter()
-            .filter_map(|check| Some((text(check, "address")?, text(check, "place")?)));
+        let failing = failing.iter().filter_map(|check| {
+            let said = text(check, "message").unwrap_or_default();
+            Some(((text(check, "address")?, text(check, "place")?), said))
+        });
         let conditions = items(status, "conditions");
         let ready = conditions
             .iter()
@@ -244,34 +245,30 @@ impl Story {
     }
 
     fn checks(&mut self, report: &Report, news: &mut Vec<News>) {
-        let mut failing = BTreeSet::new();
+        let mut failing = BTreeMap::new();
         for check in &report.checks {
             let key = (check.address.clone(), check.place.to_string());
-            let failed = self.failing.contains(&key);
-            let reason = match check.verdict {
-                Verdict::Fail => EventReason::CheckFailed,
-                Verdict::Pass => EventReason::CheckPassed,
-                // Whether it still fails can't be told.
-                Verdict::Unknown | Verdict::Skip => {
-                    failing.extend(failed.then_some(key));
-                    continue;
-                }
+            let said = self.failing.get(&key).cloned();
+            let told = match (check.verdict, &said) {
+                (Verdict::Fail, None) => Some((EventReason::CheckFailed, words::check(check))),
+                (Verdict::Pass, Some(said)) => Some((EventReason::CheckPassed, words::passed(check, said))),
+                _ => None,
             };
-            let fails = check.verdict == Verdict::Fail;
-            if fails != failed {
-                let sentence = words::check(check);
-                let resource = report
-                    .resources
-                    .iter()
-                    .find(|resource| resource.address == check.address);
-                news.push(News {
-                    address: Some(check.address.clone()),
-                    key: resource.and_then(|resource| resource.key.clone()),
-                    uid: resource.and_then(|resource| resource.uid.clone()),
-                    ..News::of_policy(reason, sentence)
-                });
+            match check.verdict {
+                Verdict::Fail => drop(failing.insert(key, check.message.clone())),
+                Verdict::Pass => {}
+                // Whether it still fails can't be told.
+                Verdict::Unknown | Verdict::Skip => failing.extend(said.map(|said| (key, said))),
             }
-            failing.extend(fails.then_some(key));
+            let Some((reason, sentence)) = told else { continue };
+            let mut resources = report.resources.iter();
+            let resource = resources.find(|resource| resource.address == check.address);
+            news.push(News {
+                address: Some(check.address.clone()),
+                key: resource.and_then(|resource| resource.key.clone()),
+                uid: resource.and_then(|resource| resource.uid.clone()),
+                ..News::of_policy(reason, sentence)
+            });
         }
         self.failing = failing;
     }

@@ -42,16 +42,22 @@ pub(crate) fn drift(resource: &ResourceReport) -> String {
     format!("{}: {}{more}", resource.reason, named.join(", "))
 }
 
-/// What a check found.
+/// What a check found amiss.
 pub(crate) fn check(check: &CheckResult) -> String {
+    format!("{}: {}", check_title(check), check.message)
+}
+
+/// What a check no longer finds amiss: what it said while it failed. What it would say now is about nothing.
+pub(crate) fn passed(check: &CheckResult, said: &str) -> String {
+    format!("{}: no longer: {said}", check_title(check))
+}
+
+fn check_title(check: &CheckResult) -> String {
     let controls = match check.controls.as_slice() {
         [] => String::new(),
         controls => format!(" [{}]", controls.join(", ")),
     };
-    format!(
-        "check of {} ({}){controls}: {}",
-        check.address, check.severity, check.message
-    )
+    format!("check of {} ({}){controls}", check.address, check.severity)
 }
 
 /// What a limit holds up, and how to let it go.

@@ -137,7 +137,7 @@ impl Keeper<'_> {
     }
 
     /// Has everything read anew.
-    async fn forget_all(&mut self) {
+    pub(super) async fn forget_all(&mut self) {
         let now = Instant::now();
         self.session.snapshot = Snapshot::default();
         self.session.providers.forget_failures();

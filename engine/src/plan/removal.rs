@@ -42,6 +42,7 @@ pub(super) fn plan(input: &Input<'_>, plan: &mut Plan) -> Result<(), IllegalTran
             what: api.map_or_else(|| leaving.key.kind.to_string(), ToString::to_string),
             key: Some(leaving.key.clone()),
             uid: super::uid(input, &leaving.key),
+            desired: 0,
             place: leaving.place.clone(),
             manifest: None,
             phase: before.next(found.event)?,

@@ -21,6 +21,8 @@ enum Course {
 pub(super) struct Seen {
     phase: Option<Phase>,
     course: Course,
+    /// What was desired when it last held, as its report has it.
+    desired: Option<u64>,
     /// The facets that can't be read or written.
     blocked: BTreeSet<String>,
     hold: Option<HoldState>,
@@ -48,6 +50,7 @@ impl Seen {
             } else {
                 Course::Unsettled
             },
+            desired: None,
             blocked: blocked.map(str::to_owned).collect(),
             hold: hold.map(|state| {
                 if state == "overdue" {
@@ -76,6 +79,7 @@ impl Seen {
         self.hold(resource, news);
         if resource.phase == Phase::Converged && !differs(resource) {
             self.course = Course::Held;
+            self.desired = Some(resource.desired);
             self.written.clear();
         }
         self.phase = Some(resource.phase);
@@ -89,7 +93,11 @@ impl Seen {
     }
 
     fn drift(&mut self, resource: &ResourceReport, news: &mut Vec<News>) {
-        if self.course == Course::Held && differs(resource) {
+        let is_asked_for = self.desired.is_some_and(|desired| desired != resource.desired);
+        if self.course == Course::Held && differs(resource) && is_asked_for && !is_gone(resource) {
+            // A fact, or what another resource has come to, makes something else of it. Nobody has touched it.
+            self.course = Course::Unsettled;
+        } else if self.course == Course::Held && differs(resource) {
             self.course = Course::Drifted;
             let sentence = words::drift(resource);
             news.push(News::of(EventReason::DriftDetected, resource, &sentence));
@@ -197,6 +205,10 @@ impl Seen {
 /// Whether it is known not to be as declared.
 pub(crate) fn differs(resource: &ResourceReport) -> bool {
     resource.action.is_some() || matches!(resource.phase, Phase::Absent | Phase::Drifted)
+}
+
+fn is_gone(resource: &ResourceReport) -> bool {
+    resource.action == Some(StepVerb::Create)
 }
 
 /// Whether the phase says that the resource is there.

@@ -53,6 +53,7 @@ prop_compose! {
             what: name.clone(),
             key: is_known.then(|| objects::key(&api, Some("default"), &name)),
             uid: None,
+            desired: 0,
             place: Place::of_file(&facet),
             manifest: None,
             phase,

@@ -102,6 +102,31 @@ async fn what_differs_because_the_policy_was_edited_is_no_drift() {
 }
 
 #[tokio::test]
+async fn what_differs_because_a_fact_is_another_is_no_drift_and_what_is_gone_then_is() {
+    let fed = "
+  facts:
+    source: { object: { apiVersion: v1, kind: ConfigMap, namespace: default, name: source }, select: { a: $.data.a } }
+  rules:
+    one: { ensure: kubernetes/Object, desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: one, namespace: default }, data: { a: '${facts.source.a}' } } }
+";
+    let source = "objects: [ { apiVersion: v1, kind: ConfigMap, metadata: { name: source, namespace: default }, data: { a: '1' } } ]";
+    for (is_gone, told) in [
+        (false, ["Changed", "PolicyReady"]),
+        (true, ["DriftDetected", "DriftRepaired"]),
+    ] {
+        let story = fresh();
+        let case = case(fed, source);
+        cycle(&case, &story).await;
+        spoil(&case, "source", "a");
+        if is_gone {
+            case.world.delete(&config_map("one")).unwrap();
+        }
+        let (_, news) = cycle(&case, &story).await;
+        assert_eq!(reasons(&news), told, "{}", lines(&news));
+    }
+}
+
+#[tokio::test]
 async fn a_process_that_takes_over_tells_nothing_twice_and_misses_nothing() {
     let story = fresh();
     let case = case(TWO_MAPS, "");
@@ -279,6 +304,7 @@ async fn a_check_is_told_when_it_begins_to_fail_and_when_it_holds_again() {
         .unwrap();
     let (_, news) = cycle(&case, &story).await;
     assert_eq!(reasons(&news), ["CheckPassed"], "{}", lines(&news));
+    insta::assert_snapshot!(lines(&news));
 }
 
 #[tokio::test]
