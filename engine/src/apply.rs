@@ -86,6 +86,15 @@ impl Stop {
         }
     }
 
+    /// What comes of `work`; none if it was stopped before: then it is given up in the middle.
+    pub(crate) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.stopped() => None,
+        }
+    }
+
     /// Waits until `until`, or until it is stopped.
     pub async fn sleep_until(&self, until: Instant) {
         let _ = tokio::time::timeout_at(until, self.stopped()).await;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use holdfast_contract::{Holder, ProviderError, ProviderName, ResourceKey, Seen, Wanted, Watched};
 use holdfast_policy::{Diagnostics, Mode, Parameters, Supplied, ValidPolicy};
-use tokio::sync::{Semaphore, watch};
-use tokio::time::Instant;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, watch};
+use tokio::time::{Instant, timeout};
 
 use crate::apply::Stop;
 use crate::converge::{ApplyOptions, Progress, Run, jittered, pause};
@@ -27,6 +27,12 @@ mod watches;
 use due::Due;
 use watches::Watches;
 
+/// How long a cycle counts as one that is under way: one that takes longer waits for some service that doesn't answer, and
+/// leaves room for others.
+const LONG: Duration = Duration::from_secs(5);
+/// How often whoever watches over this is told that it is alive, at least.
+const QUIET: Duration = Duration::from_secs(10);
+
 /// How to keep a policy.
 #[derive(Clone, Debug)]
 pub struct KeepOptions {
@@ -38,7 +44,7 @@ pub struct KeepOptions {
     pub overrides: Vec<Supplied>,
     /// Each change has everything read anew, at once.
     pub trigger: watch::Receiver<u64>,
-    /// How many policies may have a cycle under way at once.
+    /// How many policies may have a cycle under way at once, those aside whose services don't answer for long.
     pub permits: Arc<Semaphore>,
 }
 
@@ -96,8 +102,7 @@ impl Engine {
                 error: &error,
                 pause: wait,
             });
-            let until = Instant::now().checked_add(wait).unwrap_or_else(Instant::now);
-            options.stop.sleep_until(until).await;
+            rest(wait, options, teller).await;
         }
     }
 
@@ -119,7 +124,11 @@ impl Engine {
             stop: options.stop.clone(),
         };
         let watcher = |progress: Progress<'_>| teller(Kept::Progress(progress));
-        let session = Session::open(self, policy, &parameters).await?;
+        let open = Session::open(self, policy, &parameters);
+        let Some(session) = options.stop.unless_stopped(open).await else {
+            return Ok(());
+        };
+        let session = session?;
         let mut keeper = Keeper {
             session,
             run: Run::for_good(&apply, &watcher),
@@ -143,10 +152,8 @@ impl Engine {
         let mut trigger = options.trigger.clone();
         let mut failures: u32 = 0;
         while !options.stop.is_stopped() {
-            let faults = match self
-                .parameters(policy, self.evaluator(), &options.overrides)
-                .await
-            {
+            let parameters = self.parameters(policy, self.evaluator(), &options.overrides);
+            let faults = match options.stop.unless_stopped(parameters).await? {
                 Ok(parameters) => return Some(parameters),
                 Err(faults) => faults,
             };
@@ -180,15 +187,26 @@ struct Keeper<'k> {
 impl Keeper<'_> {
     async fn keep(&mut self) -> Result<(), EngineError> {
         while !self.options.stop.is_stopped() {
-            let permit = self.options.permits.acquire().await;
+            let Some(permit) = permit(self.options, self.teller).await else {
+                return Ok(());
+            };
             let begun = Instant::now();
             // Whoever asks is complied with by the cycle that begins next.
-            if self.trigger.has_changed().unwrap_or_default() {
+            if self.due.ask <= begun && self.trigger.has_changed().unwrap_or_default() {
                 self.trigger.mark_unchanged();
                 self.forget_all().await;
             }
-            let pass = self.cycle(begun).await?;
-            drop(permit);
+            let pass = {
+                let cycle = self.cycle(begun);
+                tokio::pin!(cycle);
+                let soon = timeout(LONG, &mut cycle).await;
+                drop(permit);
+                match soon {
+                    Ok(pass) => pass?,
+                    Err(_) => cycle.await?,
+                }
+            };
+            let Some(pass) = pass else { return Ok(()) };
             let mut report = pass.report.clone();
             report.applied = Some(self.run.applied(begun)).filter(|applied| *applied != untouched(applied));
             (self.teller)(Kept::Cycle {
@@ -229,6 +247,38 @@ impl Keeper<'_> {
     fn pushes(&self, provider: &ProviderName) -> bool {
         let provider = self.session.providers.open().get(provider);
         provider.is_some_and(|provider| provider.watch(&Watched::default()).is_some())
+    }
+}
+
+/// Waits until a cycle may begin; none if it was stopped before.
+async fn permit<'k>(
+    options: &'k KeepOptions,
+    teller: &Teller<'_>,
+) -> Option<Result<SemaphorePermit<'k>, AcquireError>> {
+    let permit = options.permits.acquire();
+    tokio::pin!(permit);
+    loop {
+        tokio::select! {
+            permit = &mut permit => return Some(permit),
+            () = options.stop.stopped() => return None,
+            () = tokio::time::sleep(QUIET) => teller(Kept::Quiet),
+        }
+    }
+}
+
+/// Waits for so long, unless it is stopped or somebody asks for everything anew before.
+async fn rest(wait: Duration, options: &KeepOptions, teller: &Teller<'_>) {
+    let mut trigger = options.trigger.clone();
+    trigger.mark_unchanged();
+    let end = tokio::time::sleep(wait);
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            () = options.stop.stopped() => return,
+            () = &mut end => return,
+            Ok(()) = trigger.changed() => return,
+            () = tokio::time::sleep(QUIET) => teller(Kept::Quiet),
+        }
     }
 }
 

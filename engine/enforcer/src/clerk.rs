@@ -27,6 +27,8 @@ use crate::work::Work;
 const AGAIN: Duration = Duration::from_secs(5);
 /// A status that changes all the time is written once in so long.
 const APART: Duration = Duration::from_millis(250);
+/// So many events wait to be told.
+const LETTERS: usize = 256;
 
 /// What the cluster knows of a Policy resource, as it was told last.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +67,7 @@ pub(crate) struct Clerk {
     known: Cell,
     state: Mutex<State>,
     papers: watch::Sender<Option<Papers>>,
-    letters: mpsc::UnboundedSender<Notice>,
+    letters: mpsc::Sender<Notice>,
     writing: Option<JoinHandle<()>>,
 }
 
@@ -109,7 +111,7 @@ impl Drop for Clerk {
 impl Clerk {
     pub(crate) fn new(id: PolicyId, metrics: Metrics, desk: Option<Arc<dyn Desk>>, known: Cell) -> Self {
         let (papers, published) = watch::channel(None);
-        let (letters, posted) = mpsc::unbounded_channel();
+        let (letters, posted) = mpsc::channel(LETTERS);
         let writing = desk.map(|desk| {
             let writer = Writer {
                 id: id.clone(),
@@ -274,8 +276,8 @@ impl Clerk {
         let Some(resource) = &work.resource else { return };
         let status = status(&standing);
         for notice in notices(&self.id, &resource.uid, news) {
-            // Nobody listens where there is no cluster to tell.
-            let _ = self.letters.send(notice);
+            // Nobody listens where there is no cluster to tell, and a cluster that takes nothing for long misses some.
+            let _ = self.letters.try_send(notice);
         }
         let papers = Papers {
             uid: resource.uid.clone(),
@@ -370,7 +372,7 @@ struct Writer {
     id: PolicyId,
     desk: Arc<dyn Desk>,
     published: watch::Receiver<Option<Papers>>,
-    posted: mpsc::UnboundedReceiver<Notice>,
+    posted: mpsc::Receiver<Notice>,
 }
 
 impl Writer {

@@ -82,7 +82,11 @@ struct Attended {
     trigger: watch::Sender<u64>,
     known: Cell,
     stop: Stop,
+    ended: Ended,
 }
+
+/// Closed once a task has ended, and all that it held was given back.
+type Ended = watch::Receiver<()>;
 
 /// What goes on while it runs.
 struct Running {
@@ -91,6 +95,9 @@ struct Running {
     common: Arc<Common>,
     metrics: Metrics,
     attended: BTreeMap<PolicyId, Attended>,
+    /// The last tasks of policies that are gone. A new one of the same name waits for it: it has the same lease, which the
+    /// one would give back while the other writes under it.
+    ending: BTreeMap<PolicyId, Ended>,
     tasks: JoinSet<()>,
 }
 
@@ -123,6 +130,7 @@ impl Enforcer {
             common,
             metrics,
             attended: BTreeMap::new(),
+            ending: BTreeMap::new(),
             tasks: JoinSet::new(),
         };
         let mut files = files.map(FileSource::new);
@@ -202,7 +210,13 @@ impl Running {
                 self.common.health.read(RESOURCES);
             }
             PolicyEvent::Changed(resource) => self.changed(&resource),
-            PolicyEvent::Gone(id) => self.gone(&id),
+            PolicyEvent::Gone(id) => {
+                // A policy of a file stays, whatever becomes of a Policy resource of its name.
+                let attended = self.attended.get(&id);
+                if attended.is_some_and(|attended| attended.work.borrow().resource.is_some()) {
+                    self.gone(&id);
+                }
+            }
             PolicyEvent::Failed(error) => tracing::warn!(%error, "Policy resources can't be watched for now"),
         }
     }
@@ -210,6 +224,10 @@ impl Running {
     fn changed(&mut self, resource: &PolicyResource) {
         let id = &resource.id;
         if let Some(attended) = self.attended.get_mut(id) {
+            let Some(incarnation) = attended.work.borrow().resource.clone() else {
+                tracing::warn!(policy = %id, "a file is this policy: the Policy resource of the same name is left alone");
+                return;
+            };
             let mut known = attended.known.lock().unwrap_or_else(PoisonError::into_inner);
             let next = known.next(resource);
             let before = std::mem::replace(&mut *known, next);
@@ -219,14 +237,8 @@ impl Running {
                     .trigger
                     .send_modify(|count| *count = count.wrapping_add(1));
             }
-            let known = attended.work.borrow().resource.clone();
-            match known {
-                None => {
-                    tracing::warn!(policy = %id, "a file is this policy: the Policy resource of the same name is left alone");
-                    return;
-                }
-                Some(known) if known.is_same(&Incarnation::of(resource)) => return,
-                Some(_) => {}
+            if incarnation.is_same(&Incarnation::of(resource)) {
+                return;
             }
         }
         let work = self.work_of(resource);
@@ -300,26 +312,34 @@ impl Running {
         let stop = self.common.stop.child();
         let (work, works) = watch::channel(Arc::new(work));
         let (trigger, triggers) = watch::channel(0);
-        self.common.health.moves(&id);
-        let task = Task {
-            common: Arc::clone(&self.common),
-            clerk: Clerk::new(
-                id.clone(),
-                self.metrics.clone(),
-                self.common.desk.clone(),
-                Arc::clone(&known),
-            ),
-            id: id.clone(),
-            work: works,
-            trigger: triggers,
-            stop: stop.clone(),
-        };
-        self.tasks.spawn(task.run());
+        let (ending, ended) = watch::channel(());
+        let before = self.ending.remove(&id);
+        let (common, metrics) = (Arc::clone(&self.common), self.metrics.clone());
+        let (cell, own_stop, policy) = (Arc::clone(&known), stop.clone(), id.clone());
+        self.tasks.spawn(async move {
+            if let Some(mut before) = before {
+                // Nothing is ever sent.
+                let _ = before.changed().await;
+            }
+            common.health.moves(&policy);
+            let clerk = Clerk::new(policy.clone(), metrics, common.desk.clone(), cell);
+            let task = Task {
+                common,
+                clerk,
+                id: policy,
+                work: works,
+                trigger: triggers,
+                stop: own_stop,
+            };
+            task.run().await;
+            drop(ending);
+        });
         let attended = Attended {
             work,
             trigger,
             known,
             stop,
+            ended,
         };
         self.attended.insert(id, attended);
     }
@@ -328,6 +348,8 @@ impl Running {
         if let Some(attended) = self.attended.remove(id) {
             tracing::info!(policy = %id, "no longer attended to: it is gone");
             attended.stop.stop();
+            self.ending.retain(|_, ended| ended.has_changed().is_ok());
+            self.ending.insert(id.clone(), attended.ended);
         }
     }
 

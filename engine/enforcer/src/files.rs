@@ -21,7 +21,7 @@ pub trait Files: Send + Sync {
     /// Where they lie.
     fn paths(&self) -> &[PathBuf];
 
-    /// Reads them all, each by the name of its file.
+    /// Reads them all, each by the name of its file; where a whole path can't be read, by that path.
     fn read(&self) -> Vec<(String, Result<FilePolicy, String>)>;
 }
 
@@ -93,20 +93,36 @@ impl FileSource {
                         version: self.reads.to_string(),
                     });
                 }
-                Err(fault) => match self.good.get(&file) {
-                    Some(id) => change.works.push(Work {
-                        id: id.clone(),
-                        policy: Err(fault),
-                        overrides: Vec::new(),
-                        actor: Ok(Actor::ITSELF),
-                        resource: None,
-                        version: self.reads.to_string(),
-                    }),
-                    None => change.faults.push(fault),
-                },
+                Err(fault) => {
+                    let broken: Vec<Work> = self.goes_on(&file, &fault).collect();
+                    if broken.is_empty() {
+                        change.faults.push(fault);
+                    }
+                    change.works.extend(broken);
+                }
             }
         }
+        let works = &change.works;
+        self.good.retain(|_, id| works.iter().any(|work| work.id == *id));
         change
+    }
+
+    /// The policies that were good last, and came from the file that has a fault now, or from files that still are in the
+    /// folder: one that can't be read is no reason to let the others go.
+    fn goes_on(&self, file: &str, fault: &str) -> impl Iterator<Item = Work> {
+        let is_there = |path: &Path| path.try_exists().unwrap_or(true);
+        let good = self.good.iter().filter(move |(good, _)| {
+            let path = Path::new(good);
+            good.as_str() == file || path.starts_with(file) && is_there(path)
+        });
+        good.map(move |(_, id)| Work {
+            id: id.clone(),
+            policy: Err(fault.to_owned()),
+            overrides: Vec::new(),
+            actor: Ok(Actor::ITSELF),
+            resource: None,
+            version: self.reads.to_string(),
+        })
     }
 }
 

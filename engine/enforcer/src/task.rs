@@ -88,6 +88,11 @@ impl Task {
     /// and something has changed. `tells`: it is this replica's to tell of what is enforced.
     async fn ready(&mut self, last_good: &mut Option<Arc<Work>>, tells: bool) -> Option<Ready> {
         let work = Arc::clone(&self.work.borrow_and_update());
+        // What another Policy of the same name was, or a file, is nothing to go on with.
+        let uid = |work: &Work| work.resource.as_ref().map(|resource| resource.uid.clone());
+        if last_good.as_deref().is_some_and(|good| uid(good) != uid(&work)) {
+            *last_good = None;
+        }
         let fault = match (&work.policy, &work.actor) {
             (Ok(_), Ok(_)) => None,
             (Err(fault), _) => Some(Fault::invalid(fault).goes_on(last_good.is_some())),
@@ -235,7 +240,8 @@ impl Task {
         let (Some(desk), Some(resource)) = (&self.common.desk, &ready.work.resource) else {
             return true;
         };
-        let needed = removes(&ready.policy);
+        // One that only observes removes nothing.
+        let needed = removes(&ready.policy) && ready.policy.mode == Mode::Enforce;
         if resource.deleting || resource.finalizer == needed || self.common.mode == Mode::Observe {
             return true;
         }

@@ -14,22 +14,25 @@ const PASSES: usize = 64;
 const FRESH: Duration = Duration::from_secs(15);
 
 impl Keeper<'_> {
-    pub(super) async fn cycle(&mut self, begun: Instant) -> Result<Pass, EngineError> {
+    /// Where everything stands after it; none if it was stopped before it knew.
+    pub(super) async fn cycle(&mut self, begun: Instant) -> Result<Option<Pass>, EngineError> {
         self.run.begin(&mut self.session);
-        let mut pass = self.session.settled_pass().await?;
+        let Some(mut pass) = self.look().await? else {
+            return Ok(None);
+        };
         let mut asked_types = false;
         let mut read_again = false;
         for _ in 0..PASSES {
-            if !self.may_write() || !pass.report.unmet.is_empty() || self.options.stop.is_stopped() {
+            if !self.may_write() || !pass.report.unmet.is_empty() {
                 Run::see(&mut self.session, &pass.plan);
-                return Ok(pass);
+                return Ok(Some(pass));
             }
             let noted = self.run.note_pass(&mut self.session, &pass.plan).await?;
             let idle = pass.plan.mints.is_empty() && pass.plan.ready().next().is_none();
             let types = pass.stale_types && !asked_types;
             if idle && !noted && !types {
                 self.session.save_ledger().await?;
-                return Ok(pass);
+                return Ok(Some(pass));
             }
             if types {
                 asked_types = true;
@@ -46,12 +49,29 @@ impl Keeper<'_> {
                 }
             }
             self.run.show_writes(&mut self.session);
-            pass = self.session.settled_pass().await?;
+            let Some(next) = self.look().await? else {
+                // What was written must be known to whoever goes on with it.
+                self.session.save_ledger().await?;
+                return Ok(None);
+            };
+            pass = next;
         }
-        Ok(pass)
+        self.session.save_ledger().await?;
+        Ok(Some(pass))
     }
 
-    fn may_write(&self) -> bool {
+    /// One pass; none if it was stopped: reads are given up then, so that a service which doesn't answer holds up nobody
+    /// who waits for the end.
+    async fn look(&mut self) -> Result<Option<Pass>, EngineError> {
+        let stop = &self.options.stop;
+        if stop.is_stopped() {
+            return Ok(None);
+        }
+        let pass = stop.unless_stopped(self.session.settled_pass()).await;
+        pass.filter(|_| !stop.is_stopped()).transpose()
+    }
+
+    pub(super) fn may_write(&self) -> bool {
         self.session.policy.mode == Mode::Enforce && self.session.blocked().is_none()
     }
 

@@ -5,6 +5,11 @@ use super::{Duration, Instant, Keeper, Pass, Run, jittered, pause};
 /// How long what waits is left alone at first, and at most, before it is read again.
 const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
+/// How soon a cycle that has used up its passes is followed by the next.
+const SOON: Duration = Duration::from_secs(1);
+/// Everything is read anew, as somebody asked for it, once in so long at most: whoever asks all the time gets no more.
+const ASKED: Duration = Duration::from_secs(5);
+
 /// What is due when.
 #[derive(Debug)]
 pub(super) struct Due {
@@ -22,6 +27,8 @@ pub(super) struct Due {
     failures: u32,
     /// When what was failed to be written, fought over or only looked at is to be tried once more.
     other: Option<Instant>,
+    /// From when on everything may be read anew because somebody asks for it.
+    pub(super) ask: Instant,
 }
 
 /// Why a cycle is due.
@@ -45,6 +52,7 @@ impl Due {
             retry: None,
             failures: 0,
             other: None,
+            ask: now,
         }
     }
 
@@ -65,6 +73,12 @@ impl Due {
         self.read = now;
         self.next_read = after(now, jittered(self.interval));
     }
+
+    /// Everything was read because somebody asked for it.
+    pub(super) fn asked(&mut self, now: Instant) {
+        self.read_all(now);
+        self.ask = after(now, ASKED);
+    }
 }
 
 impl Keeper<'_> {
@@ -72,7 +86,9 @@ impl Keeper<'_> {
     pub(super) fn plan_next(&mut self, pass: &Pass) {
         let now = Instant::now();
         let polled = self.is_polled(pass);
-        let looks = [self.run.next_try(now), self.next_look(pass, now)];
+        let is_left = self.may_write() && (!pass.plan.mints.is_empty() || pass.plan.ready().next().is_some());
+        let soon = is_left.then(|| after(now, SOON));
+        let looks = [self.run.next_try(now), self.next_look(pass, now), soon];
         let due = &mut self.due;
         due.other = looks.into_iter().flatten().min();
         if polled {

@@ -3,8 +3,8 @@
 use holdfast_contract::{Observation, Query};
 
 use super::{
-    BTreeSet, Duration, Instant, Keeper, Kept, Pass, ProviderError, ProviderName, Seen, Session, Wanted,
-    objects,
+    BTreeSet, Duration, Instant, Keeper, Kept, Pass, ProviderError, ProviderName, QUIET, Seen, Session,
+    Wanted, objects, watch,
 };
 use crate::observe::Snapshot;
 
@@ -12,8 +12,6 @@ use crate::observe::Snapshot;
 const BURST: Duration = Duration::from_millis(20);
 /// Where they don't end, they are taken together for so long.
 const GATHER: Duration = Duration::from_millis(250);
-/// How often whoever watches over this is told that it is alive, at least.
-const QUIET: Duration = Duration::from_secs(10);
 
 impl Keeper<'_> {
     /// Waits until there is a reason for a cycle, and takes what has come.
@@ -37,7 +35,7 @@ impl Keeper<'_> {
             let quiet = now.checked_add(QUIET).unwrap_or(until);
             tokio::select! {
                 () = stop.stopped() => return,
-                Ok(()) = self.trigger.changed() => return self.forget_all().await,
+                Ok(()) = asked(&mut self.trigger, self.due.ask) => return self.forget_all().await,
                 (provider, seen) = self.watches.next() => {
                     if self.take(&provider, seen).await {
                         let now = Instant::now();
@@ -144,8 +142,14 @@ impl Keeper<'_> {
         self.session.accounts.retain(|_, account| account.is_ok());
         self.session.left_alone.clear();
         self.run.try_all_again();
-        self.due.read_all(now);
+        self.due.asked(now);
         self.refresh_types().await;
         self.read_parameters().await;
     }
+}
+
+/// Returns once somebody asks, and not before `from`.
+async fn asked(trigger: &mut watch::Receiver<u64>, from: Instant) -> Result<(), watch::error::RecvError> {
+    tokio::time::sleep_until(from).await;
+    trigger.changed().await
 }

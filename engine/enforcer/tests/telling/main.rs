@@ -17,6 +17,7 @@ mod counts;
 mod events;
 mod keeping;
 mod results;
+mod running;
 mod status;
 
 use std::sync::Mutex;

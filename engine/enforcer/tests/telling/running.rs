@@ -1,0 +1,212 @@
+//! The enforcer itself, with Policy resources and policies of files, on a world in memory. Time is paused.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use holdfast_contract::{Desk, Held, Holder, Notice, PolicyEvent, PolicyId, PolicyResource, ProviderError};
+use holdfast_enforcer::metrics::Metrics;
+use holdfast_enforcer::{Account, Actor, Enforcer, FilePolicy, Files, Health, Settings, Worlds};
+use holdfast_engine::{Engine, Stop, Timing};
+use holdfast_policy::Mode;
+use serde_json::{Value as Json, json};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
+
+use crate::support::{Case, registry};
+use crate::{TWO_MAPS, case, config_map, spoil};
+
+/// One world, whoever acts.
+struct OneWorld(Engine);
+
+#[async_trait]
+impl Worlds for OneWorld {
+    async fn open(&self, _: &Actor) -> Result<Engine, ProviderError> {
+        Ok(self.0.clone())
+    }
+}
+
+/// Says what happens to Policy resources, and throws away what it is told.
+#[derive(Debug)]
+struct Saying(Mutex<Option<mpsc::UnboundedReceiver<PolicyEvent>>>);
+
+#[async_trait]
+impl Desk for Saying {
+    fn policies(&self) -> BoxStream<'static, PolicyEvent> {
+        let said = self.0.lock().unwrap().take();
+        stream::unfold(said, async |mut said| {
+            let event = said.as_mut()?.recv().await?;
+            Some((event, said))
+        })
+        .boxed()
+    }
+
+    async fn write_status(&self, _: &PolicyId, _: &str, _: &Json) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    async fn set_finalizer(&self, _: &PolicyId, _: &str, _: bool) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    async fn write_report(&self, _: &PolicyId, _: &str, _: &Json) -> Result<bool, ProviderError> {
+        Ok(true)
+    }
+
+    async fn tell(&self, _: &Notice) -> Result<(), ProviderError> {
+        Ok(())
+    }
+}
+
+/// A policy as a file.
+struct OneFile(FilePolicy);
+
+impl Files for OneFile {
+    fn paths(&self) -> &[PathBuf] {
+        &[]
+    }
+
+    fn read(&self) -> Vec<(String, Result<FilePolicy, String>)> {
+        vec![("policy.yaml".to_owned(), Ok(self.0.clone()))]
+    }
+}
+
+/// Enforces on the world of `case`, its policy as a file too if `file` says so, while `body` says what happens.
+async fn enforced(
+    case: &Case,
+    file: bool,
+    body: impl AsyncFnOnce(&mpsc::UnboundedSender<PolicyEvent>),
+) -> Metrics {
+    let stop = Stop::default();
+    let (say, said) = mpsc::unbounded_channel();
+    let metrics = Metrics::new("0.0.0");
+    let files: Option<Box<dyn Files>> = file.then(|| {
+        let file = FilePolicy {
+            policy: case.policy.clone(),
+            supplied: Vec::new(),
+        };
+        Box::new(OneFile(file)) as Box<dyn Files>
+    });
+    let enforcer = Enforcer {
+        worlds: Arc::new(OneWorld(case.engine.clone())),
+        registry: registry(),
+        files,
+        desk: Some(Arc::new(Saying(Mutex::new(Some(said))))),
+        roster: None,
+        settings: Settings {
+            holder: Holder("a".to_owned()),
+            timing: Timing::default(),
+            mode: Mode::Enforce,
+            concurrency: 8,
+            default_account: Some(Account {
+                namespace: "holdfast-system".to_owned(),
+                name: "tenant".to_owned(),
+            }),
+            ambient: BTreeSet::new(),
+        },
+        health: Health::default(),
+        metrics: metrics.clone(),
+    };
+    let (_hurry, hurried) = watch::channel(0);
+    let body = async {
+        body(&say).await;
+        stop.stop();
+    };
+    futures::join!(enforcer.run(hurried, &stop), body);
+    metrics
+}
+
+/// The Policy resource of two maps, of incarnation `uid`.
+fn resource(case: &Case, uid: &str) -> Box<PolicyResource> {
+    let map = |name: &str, key: &str| {
+        json!({
+            "ensure": "kubernetes/Object",
+            "desired": {
+                "apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": { "name": name, "namespace": "default" },
+                "data": { key: "1" },
+            },
+        })
+    };
+    let id = case.policy.id.clone();
+    Box::new(PolicyResource {
+        uid: uid.to_owned(),
+        generation: 1,
+        deleting: false,
+        finalizer: false,
+        reconcile_at: None,
+        document: json!({
+            "apiVersion": "holdfast.dev/v1alpha1",
+            "kind": "Policy",
+            "metadata": { "name": id.name, "namespace": id.namespace },
+            "spec": { "language": 1, "rules": { "one": map("one", "a"), "two": map("two", "b") } },
+        }),
+        status: Json::Null,
+        id,
+    })
+}
+
+/// Waits until the map `one` is as the policy says.
+async fn right(case: &Case) {
+    let right = async {
+        let value = || {
+            Some(
+                case.world
+                    .document(&config_map("one"))?
+                    .at(&["data", "a"])?
+                    .to_string(),
+            )
+        };
+        while value().is_none_or(|value| !value.contains('1')) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(
+        timeout(Duration::from_mins(2), right).await.is_ok(),
+        "it is enforced"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_of_a_file_stays_when_a_policy_resource_of_its_name_comes_and_goes() {
+    let case = case(TWO_MAPS, "");
+    enforced(&case, true, async |say| {
+        right(&case).await;
+        say.send(PolicyEvent::Changed(resource(&case, "1"))).unwrap();
+        say.send(PolicyEvent::Gone(case.policy.id.clone())).unwrap();
+        sleep(Duration::from_secs(10)).await;
+        spoil(&case, "one", "a");
+        right(&case).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_made_anew_under_its_name_holds_its_own_lease_and_is_kept() {
+    let case = case(TWO_MAPS, "");
+    enforced(&case, false, async |say| {
+        say.send(PolicyEvent::All(vec![*resource(&case, "1")])).unwrap();
+        right(&case).await;
+        for uid in ["2", "3", "4"] {
+            say.send(PolicyEvent::Gone(case.policy.id.clone())).unwrap();
+            say.send(PolicyEvent::Changed(resource(&case, uid))).unwrap();
+            // Sooner than a lease is renewed.
+            for _ in 0..40 {
+                sleep(Duration::from_millis(50)).await;
+            }
+            spoil(&case, "one", "a");
+            right(&case).await;
+            let another = Holder("b".to_owned());
+            let lease = case
+                .engine
+                .state
+                .acquire(&case.policy.id, &another, Duration::from_mins(1));
+            assert!(matches!(lease.await.unwrap(), Held::Theirs { .. }));
+        }
+    })
+    .await;
+}
