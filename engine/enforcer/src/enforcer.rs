@@ -331,7 +331,7 @@ impl Running {
                 trigger: triggers,
                 stop: own_stop,
             };
-            task.run().await;
+            Box::pin(task.run()).await;
             drop(ending);
         });
         let attended = Attended {
