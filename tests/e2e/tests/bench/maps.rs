@@ -39,7 +39,7 @@ async fn repairs(ground: &Ground, figures: &mut Figures, name: &str, count: usiz
     }
     let (median, longest) = median(times);
     figures.one(
-        &format!("from drift to its repair, {count} objects"),
+        &format!("from drift to its repair, config maps: {count}"),
         Measured::Time(median),
         Measured::Time(Duration::from_millis(100)),
         &format!("median of {DRIFTS}; the longest {} ms", longest.as_millis()),
@@ -130,14 +130,14 @@ async fn at_rest(ground: &Ground, figures: &mut Figures, enforcer: &Enforcer) {
     others.retain(|event| event.verb != "watch");
     assert!(!leases.is_empty(), "it is at work");
     figures.one(
-        &format!("requests a minute at rest, {MANY} config maps"),
+        &format!("requests a minute at rest, config maps: {MANY}"),
         Measured::Requests(others.len()),
         Measured::Requests(0),
         &format!("beside {} for the lease", leases.len()),
     );
     let memory = Memory::of(enforcer);
     figures.one(
-        &format!("memory at rest, {MANY} config maps"),
+        &format!("memory at rest, config maps: {MANY}"),
         Measured::Memory(memory.resident),
         Measured::Memory(60_000_000),
         &memory.parts(),
