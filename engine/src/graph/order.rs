@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_contract::{ApiType, Facet};
-use holdfast_policy::{Name, Reference, Verb};
+use holdfast_policy::{Name, Reference, Variant, Verb};
 
 use super::{Input, Resource, ResourceGraph};
 use crate::address::Address;
@@ -32,17 +32,44 @@ struct Index {
     namespaces: BTreeMap<String, Address>,
     types: BTreeMap<ApiType, Address>,
     recorded_by: BTreeMap<String, BTreeSet<String>>,
+    /// What a variant uses of other rules, by where the variant lies: found once for all of its instances, as it may
+    /// have as many documents as these.
+    uses: BTreeMap<*const Variant, Uses>,
+}
+
+/// What a variant uses of other rules.
+struct Uses {
+    identity: Vec<Reference>,
+    documents: Vec<(Option<String>, Reference)>,
+}
+
+impl Uses {
+    fn of(variant: &Variant) -> Self {
+        let is_rule = |reference: &Reference| reference.root == "rules";
+        let mut identity = variant.identity_references();
+        identity.retain(is_rule);
+        let mut documents = variant.document_references();
+        documents.retain(|(_, reference)| is_rule(reference));
+        Self { identity, documents }
+    }
 }
 
 impl Index {
     fn of(graph: &ResourceGraph<'_>) -> Self {
         let mut index = Self {
+            uses: BTreeMap::new(),
             rules: BTreeMap::new(),
             namespaces: BTreeMap::new(),
             types: BTreeMap::new(),
             recorded_by: BTreeMap::new(),
         };
         for resource in &graph.resources {
+            if let Some(variant) = resource.variant {
+                index
+                    .uses
+                    .entry(std::ptr::from_ref(variant))
+                    .or_insert_with(|| Uses::of(variant));
+            }
             index
                 .rules
                 .entry(resource.address.rule.clone())
@@ -117,11 +144,13 @@ fn needs(input: &Input<'_>, resource: &Resource<'_>, index: &Index) -> Needs {
     let (Some(variant), Some(kind)) = (resource.variant, &resource.kind) else {
         return (needs, facet_needs);
     };
-    if variant.verb == Verb::Ensure {
-        for reference in variant.identity_references() {
-            needs.extend(targets(&reference));
+    if let Some(uses) = index.uses.get(&std::ptr::from_ref(variant))
+        && variant.verb == Verb::Ensure
+    {
+        for reference in &uses.identity {
+            needs.extend(targets(reference));
         }
-        for (field, reference) in variant.document_references() {
+        for (field, reference) in &uses.documents {
             let facet = field
                 .as_deref()
                 .and_then(|field| kind.facets().iter().find(|facet| facet.as_str() == field));
@@ -130,9 +159,9 @@ fn needs(input: &Input<'_>, resource: &Resource<'_>, index: &Index) -> Needs {
                     facet_needs
                         .entry(facet.clone())
                         .or_default()
-                        .extend(targets(&reference));
+                        .extend(targets(reference));
                 }
-                _ => needs.extend(targets(&reference)),
+                _ => needs.extend(targets(reference)),
             }
         }
     }
