@@ -1,9 +1,7 @@
-use std::collections::BTreeSet;
-
 use holdfast_testbed::AuditEvent;
 use serde_json::Value;
 
-/// What roles allow, one verb of one resource at a time, and what of it was made use of.
+/// What roles allow, one verb of one resource and name at a time, and what of it was made use of.
 #[derive(Clone, Debug, Default)]
 pub struct Power {
     grants: Vec<Grant>,
@@ -15,7 +13,7 @@ struct Grant {
     group: String,
     resource: String,
     verb: String,
-    names: BTreeSet<String>,
+    name: Option<String>,
 }
 
 impl Power {
@@ -30,6 +28,11 @@ impl Power {
             items
                 .map(|item| item.as_str().expect("a text").to_owned())
                 .collect()
+        };
+        // A rule without names is one grant, for all of them.
+        let names = |value: &Value| match texts(value) {
+            names if names.is_empty() => vec![None],
+            names => names.into_iter().map(Some).collect(),
         };
         let mut grants = Vec::new();
         for role in documents {
@@ -47,13 +50,13 @@ impl Power {
                 for group in texts(&rule["apiGroups"]) {
                     for resource in texts(&rule["resources"]) {
                         for verb in texts(&rule["verbs"]) {
-                            grants.push(Grant {
+                            grants.extend(names(&rule["resourceNames"]).into_iter().map(|name| Grant {
                                 namespace: namespace.clone(),
                                 group: group.clone(),
                                 resource: resource.clone(),
-                                verb,
-                                names: texts(&rule["resourceNames"]).into_iter().collect(),
-                            });
+                                verb: verb.clone(),
+                                name,
+                            }));
                         }
                     }
                 }
@@ -74,13 +77,10 @@ impl Power {
         unused
             .map(|grant| {
                 let place = grant.namespace.as_deref().unwrap_or("everywhere");
-                let names: Vec<&str> = grant.names.iter().map(String::as_str).collect();
+                let name = grant.name.as_deref().unwrap_or("*");
                 format!(
-                    "{} {}/{} {} in {place}",
-                    grant.verb,
-                    grant.group,
-                    grant.resource,
-                    names.join(",")
+                    "{} {}/{} {name} in {place}",
+                    grant.verb, grant.group, grant.resource
                 )
             })
             .collect()
@@ -89,6 +89,9 @@ impl Power {
 
 impl Grant {
     fn allows(&self, event: &AuditEvent) -> bool {
+        if self.verb == "impersonate" {
+            return self.allows_to_be(event.impersonated.as_deref().unwrap_or_default());
+        }
         let resource = match event.subresource.as_str() {
             "" => event.resource.clone(),
             subresource => format!("{}/{subresource}", event.resource),
@@ -109,7 +112,18 @@ impl Grant {
                 .namespace
                 .as_ref()
                 .is_none_or(|namespace| *namespace == event.namespace)
-            && (self.names.is_empty() || self.names.contains(name))
+            && self.name.as_ref().is_none_or(|own| own == name)
+    }
+
+    /// Of being another, a request's own record says whom.
+    fn allows_to_be(&self, user: &str) -> bool {
+        let account = user.strip_prefix("system:serviceaccount:");
+        let Some((namespace, name)) = account.and_then(|account| account.split_once(':')) else {
+            return false;
+        };
+        self.resource == "serviceaccounts"
+            && self.namespace.as_ref().is_none_or(|own| own == namespace)
+            && self.name.as_ref().is_none_or(|own| own == name)
     }
 }
 
