@@ -164,7 +164,10 @@ impl Enforcer {
                     Some(event) => running.resource(event),
                     None => resources = stream::pending().boxed(),
                 },
-                Ok(()) = hurry.changed() => running.hurry(),
+                Ok(()) = hurry.changed() => {
+                    files.iter_mut().for_each(FileSource::forget);
+                    running.hurry();
+                }
                 _ = looks.tick(), if files.is_some() => {
                     if let Some(change) = files.as_mut().and_then(FileSource::changed) {
                         running.files(change);

@@ -64,6 +64,11 @@ impl FileSource {
         }
     }
 
+    /// Has the files read anew, whether they have changed or not.
+    pub(crate) fn forget(&mut self) {
+        self.print = None;
+    }
+
     /// What the files hold, if they may have changed since they were read last.
     pub(crate) fn changed(&mut self) -> Option<FileChange> {
         let print = prints(self.files.paths());

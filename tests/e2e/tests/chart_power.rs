@@ -242,8 +242,8 @@ fn roles_of(documents: &[Value], account: &str) -> Vec<Value> {
     let named = |value: &Value| (value["kind"].clone(), value["name"].clone());
     let bindings = documents.iter().filter(|document| {
         let subjects = document["subjects"].as_array().into_iter().flatten();
-        let mut names = subjects.map(|subject| subject["name"].as_str().unwrap_or_default());
-        names.any(|name| name == account)
+        let mut accounts = subjects.map(|subject| subject["name"].as_str().unwrap_or_default());
+        accounts.any(|name| name == account)
     });
     let bound: Vec<_> = bindings
         .map(|binding| {
