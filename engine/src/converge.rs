@@ -176,6 +176,7 @@ impl<'r> Run<'r> {
     /// Begins to count anew what is written.
     pub(crate) fn start_counting(&mut self, now: Instant) {
         self.counts.clear();
+        self.writes.clear();
         self.warnings.clear();
         self.fights.forget_old(now);
     }

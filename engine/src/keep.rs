@@ -16,6 +16,7 @@ use crate::apply::Stop;
 use crate::converge::{ApplyOptions, Progress, Run, jittered, pause};
 use crate::cycle::{Engine, EngineError, Pass, Session, mark};
 use crate::lease::Timing;
+use crate::ledger::LedgerError;
 use crate::objects;
 use crate::report::{Applied, Report};
 
@@ -95,7 +96,9 @@ impl Engine {
                 failures.saturating_add(1)
             };
             let wait = match &error {
-                EngineError::Provider(error) => pause(failures, error),
+                EngineError::Provider(error) | EngineError::Ledger(LedgerError::Store(error)) => {
+                    pause(failures, error)
+                }
                 _ => jittered(Duration::from_secs(30)),
             };
             teller(Kept::Failed {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{Pass, Run};
 use crate::cycle::Session;
+use crate::phase::Phase;
 use crate::step::{Plan, PlannedResource, Vanishing};
 
 impl Run<'_> {
@@ -57,6 +58,15 @@ impl Run<'_> {
 }
 
 impl Session<'_> {
+    /// Whether it is as desired, as its server's word is always new, and only not ready yet.
+    pub(crate) fn is_equal_and_unready(&self, resource: &PlannedResource) -> bool {
+        resource.phase == Phase::Settling
+            && resource.step.is_none()
+            && self.policy.rules.contains_key(&resource.address.rule)
+            && self.tells_versions(&resource.address)
+            && self.is_there(resource)
+    }
+
     /// Whether it was read, and is there.
     fn is_there(&self, resource: &PlannedResource) -> bool {
         let read = resource.key.as_ref().and_then(|key| self.snapshot.get(key));

@@ -38,6 +38,7 @@ impl Run<'_> {
                         "it differed again after each of {WRITES} writes: somebody else keeps changing it"
                     );
                     session.left_alone.insert(what.clone(), LeftAlone::refused(why));
+                    self.retries.rest(&what);
                 }
                 if verb == StepVerb::Create {
                     session.ledger.remember_created(&address, &key.to_string());

@@ -76,6 +76,14 @@ impl Retries {
         Some(left_alone(format!("{why}; it is tried again at {}", shown(at))))
     }
 
+    /// Has `what` left alone for as long as anything is, although it could be written.
+    pub(super) fn rest(&mut self, what: &What) {
+        if self.for_good {
+            let until = Instant::now().checked_add(LONGEST);
+            self.failed.insert(what.clone(), Failed { in_a_row: 0, until });
+        }
+    }
+
     /// Notes that `what` was written.
     pub(super) fn succeeded(&mut self, what: &What) {
         self.failed.remove(what);

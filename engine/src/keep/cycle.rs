@@ -180,9 +180,8 @@ impl Run<'_> {
         let proven: BTreeSet<_> = plan
             .resources
             .iter()
-            .filter(|one| {
-                one.phase == Phase::Converged && one.overridden.is_empty() && one.blocked.is_empty()
-            })
+            .filter(|one| one.overridden.is_empty() && one.blocked.is_empty())
+            .filter(|one| one.phase == Phase::Converged || session.is_equal_and_unready(one))
             .map(|one| &one.address)
             .collect();
         self.forget_written(session, &proven);

@@ -192,3 +192,23 @@ objects:
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_never_ready_is_put_back_time_and_again() {
+    let rules = "
+  rules:
+    one: { ensure: kubernetes/Object, ready: 'false', desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: one, namespace: default }, data: { a: '1' } } }
+";
+    let case = Case::text(&policy(rules), "");
+    kept(&case, async |onlooker| {
+        onlooker.phase("one", Phase::Settling).await;
+        for round in 0..20 {
+            sleep(MINUTE * 150).await;
+            set(&case, "one", "spoilt");
+            let key = config_map("one");
+            let repair = onlooker.world("the repair", &key, is("1"));
+            assert!(timeout(MINUTE, repair).await.is_ok(), "round {round}");
+        }
+    })
+    .await;
+}
