@@ -437,7 +437,7 @@ fn what_the_programs_state_is_kept_in_is_no_policys_to_manage() {
                 resource["reason"]
                     .as_str()
                     .unwrap()
-                    .contains("its own state is kept in"),
+                    .contains("it would saw off what it stands on"),
                 "{resource:#}"
             );
         }
