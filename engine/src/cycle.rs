@@ -168,9 +168,10 @@ impl<'p> Session<'p> {
         })
     }
 
-    /// Takes other values of the parameters.
-    pub(crate) fn set_parameters(&mut self, parameters: &Parameters) {
-        self.parameters = parameters.to_expression();
+    /// Takes the parameters' values; whether they are others than before.
+    pub(crate) fn set_parameters(&mut self, parameters: &Parameters) -> bool {
+        let before = std::mem::replace(&mut self.parameters, parameters.to_expression());
+        before != self.parameters
     }
 
     /// The uid of the cluster, if there is one.

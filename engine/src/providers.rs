@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use holdfast_contract::{
     CredentialSource, Observation, Provider, ProviderConfig, ProviderError, ProviderName, Registry,
-    ResourceKey, Sensitive, Value, Wanted,
+    ResourceKey, Sensitive, Value, Version, Wanted,
 };
 use holdfast_policy::{Credential, ProviderDeclaration, ProviderReference, Tree, ValidPolicy};
 use sha2::{Digest, Sha256};
@@ -152,8 +152,17 @@ pub struct Providers {
     failed: BTreeMap<ProviderName, ProviderError>,
     /// The accounts that they were signed in to before.
     accounts: BTreeMap<String, String>,
-    /// The Secrets that were looked at to sign in, and whose they are.
-    secrets: BTreeMap<ResourceKey, BTreeSet<ProviderName>>,
+    /// The Secrets that were looked at to sign in.
+    secrets: BTreeMap<ResourceKey, Used>,
+}
+
+/// A Secret that was looked at to sign in.
+#[derive(Debug, Default)]
+struct Used {
+    /// By which providers.
+    by: BTreeSet<ProviderName>,
+    /// The version that it had, none where it wasn't there; and nothing where it was not read, as another came first.
+    read: Option<Option<Version>>,
 }
 
 impl Providers {
@@ -175,9 +184,15 @@ impl Providers {
         self.secrets.keys()
     }
 
+    /// Whether the Secret `key`, which is at `version` now, is another than it was when providers signed in by it.
+    pub(crate) fn is_rotated(&self, key: &ResourceKey, version: Option<&Version>) -> bool {
+        let read = self.secrets.get(key).and_then(|used| used.read.as_ref());
+        read.is_some_and(|read| read.as_ref() != version)
+    }
+
     /// Closes the providers that signed in by the Secret `key`, or looked for it, so that they are opened anew.
     pub(crate) fn sign_out(&mut self, key: &ResourceKey) -> BTreeSet<ProviderName> {
-        let names = self.secrets.remove(key).unwrap_or_default();
+        let names = self.secrets.remove(key).map(|used| used.by).unwrap_or_default();
         self.open.retain(|name, _| !names.contains(name));
         self.failed.retain(|name, _| !names.contains(name));
         names
@@ -217,7 +232,12 @@ impl Providers {
             return;
         }
         self.note_secrets(settings);
-        match self.try_open(settings).await {
+        let mut read = Vec::new();
+        let opened = self.try_open(settings, &mut read).await;
+        for (key, version) in read {
+            self.secrets.entry(key).or_default().read = Some(version);
+        }
+        match opened {
             Ok(provider) => {
                 self.open.insert(settings.name.clone(), provider);
             }
@@ -242,7 +262,12 @@ impl Providers {
         })
     }
 
-    async fn try_open(&self, settings: &ProviderSettings) -> Result<Arc<dyn Provider>, ProviderError> {
+    /// `read`: the Secrets that it looked at, each at its version.
+    async fn try_open(
+        &self,
+        settings: &ProviderSettings,
+        read: &mut Vec<(ResourceKey, Option<Version>)>,
+    ) -> Result<Arc<dyn Provider>, ProviderError> {
         let factory =
             self.registry
                 .factory(&settings.provider_type)
@@ -251,7 +276,7 @@ impl Providers {
                     what: format!("the provider `{}`, which comes later", settings.provider_type),
                 })?;
         let credentials = match &settings.credentials {
-            Some(list) => Some(self.first_present(&settings.name, list).await?),
+            Some(list) => Some(self.first_present(&settings.name, list, read).await?),
             None => None,
         };
         let config = ProviderConfig {
@@ -268,8 +293,8 @@ impl Providers {
             if let Credential::Secret { namespace, name } = credential {
                 let namespace = namespace.as_deref().unwrap_or(&self.namespace);
                 let key = objects::key(&objects::secret(), Some(namespace), name);
-                let names = self.secrets.entry(key).or_default();
-                names.insert(settings.name.clone());
+                let used = self.secrets.entry(key).or_default();
+                used.by.insert(settings.name.clone());
             }
         }
     }
@@ -279,6 +304,7 @@ impl Providers {
         &self,
         provider: &ProviderName,
         list: &[Credential],
+        read: &mut Vec<(ResourceKey, Option<Version>)>,
     ) -> Result<CredentialSource, ProviderError> {
         let mut missing = Vec::new();
         for credential in list {
@@ -287,7 +313,7 @@ impl Providers {
                 Credential::Profile(name) => return Ok(CredentialSource::Profile(name.clone())),
                 Credential::Secret { namespace, name } => {
                     let namespace = namespace.as_deref().unwrap_or(&self.namespace);
-                    match self.secret(namespace, name).await? {
+                    match self.secret(namespace, name, read).await? {
                         Some(source) => return Ok(source),
                         None => missing.push(format!("{namespace}/{name}")),
                     }
@@ -303,7 +329,12 @@ impl Providers {
         })
     }
 
-    async fn secret(&self, namespace: &str, name: &str) -> Result<Option<CredentialSource>, ProviderError> {
+    async fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        read: &mut Vec<(ResourceKey, Option<Version>)>,
+    ) -> Result<Option<CredentialSource>, ProviderError> {
         let cluster = self.cluster()?;
         let key = objects::key(&objects::secret(), Some(namespace), name);
         let wanted = Wanted {
@@ -312,8 +343,10 @@ impl Providers {
         };
         let mut results = cluster.observe(std::slice::from_ref(&wanted)).await;
         let Some(Observation::Present(observed)) = results.pop().transpose()? else {
+            read.push((wanted.key, None));
             return Ok(None);
         };
+        read.push((wanted.key, observed.version.clone()));
         let data = observed
             .value(&objects::facet())
             .and_then(|document| document.get("data"));

@@ -65,12 +65,19 @@ impl Keeper<'_> {
                     key: key.clone(),
                     facets,
                 };
-                // The first look at what is only watched is none: it is as it was when it was read.
+                let version = match &result {
+                    Ok(Observation::Present(observed)) => Some(observed.version.clone()),
+                    Ok(Observation::Absent) => Some(None),
+                    Err(_) => None,
+                };
+                // Against what was read: it may have changed before it was watched.
+                let is_rotated =
+                    version.is_some_and(|version| self.session.providers.is_rotated(&key, version.as_ref()));
                 let was_known = self.session.snapshot.get(&key).is_some();
                 let is_news = self.session.snapshot.push(&wanted, result);
                 let is_source = self.sources.contains(&key);
                 let is_secret = self.session.providers.secrets().any(|secret| *secret == key);
-                if is_news && was_known && is_secret {
+                if is_rotated {
                     let closed = self.session.providers.sign_out(&key);
                     self.session.accounts.retain(|name, _| !closed.contains(name));
                     for name in &closed {
@@ -79,10 +86,9 @@ impl Keeper<'_> {
                     self.session.snapshot.forget_all_looks();
                     self.watches.forget(&closed);
                 }
-                if is_news && was_known && is_source {
-                    self.read_parameters().await;
-                }
-                is_news && (was_known || !(is_source || is_secret))
+                // The first look at what is only watched for its values is news only if those are others.
+                let is_other = is_news && is_source && self.read_parameters().await;
+                is_rotated || is_other || is_news && (was_known || !(is_source || is_secret))
             }
             Seen::All(query, result) => {
                 let names = self.names(provider, &query);
@@ -122,15 +128,18 @@ impl Keeper<'_> {
         self.session.snapshot.forget_failed(is_unserved);
     }
 
-    /// Takes the parameters as they are now; wrong ones change nothing.
-    async fn read_parameters(&mut self) {
+    /// Takes the parameters as they are now; wrong ones change nothing. Whether they are others than before.
+    async fn read_parameters(&mut self) -> bool {
         let Session { engine, policy, .. } = self.session;
         match engine
             .parameters(policy, engine.evaluator(), &self.options.overrides)
             .await
         {
             Ok(parameters) => self.session.set_parameters(&parameters),
-            Err(faults) => (self.teller)(Kept::Invalid(&faults)),
+            Err(faults) => {
+                (self.teller)(Kept::Invalid(&faults));
+                false
+            }
         }
     }
 

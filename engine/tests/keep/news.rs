@@ -139,3 +139,75 @@ async fn whoever_asks_has_everything_read_anew_at_once() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_rotated_before_it_is_watched_signs_in_anew() {
+    let rules = "
+  interval: 10h
+  providers: { s3: { region: us-east-2, credentials: [{ secret: { namespace: default, name: keys } }] } }
+  rules:
+    data: { ensure: s3/Bucket, name: acme-data, desired: { tags: { owner: us } } }
+";
+    let secret = |id: &str| {
+        format!(
+            "
+objects:
+  - {{ apiVersion: v1, kind: Secret, metadata: {{ name: keys, namespace: default }}, stringData: {{ aws_access_key_id: {id}, aws_secret_access_key: b }} }}
+"
+        )
+    };
+    let case = Case::text(&policy(rules), &secret("first"));
+    kept(&case, async |onlooker| {
+        onlooker.converged().await;
+        // At once: nothing is watched yet.
+        let key = objects::key(&ApiType::new("v1", "Secret"), Some("default"), "keys");
+        case.world.forget_requests();
+        let touch = |object: &mut Value| {
+            let metadata = object.as_map_mut().unwrap().get_mut("metadata").unwrap();
+            let labels: Value = [("rotated", Value::from("yes"))].into_iter().collect();
+            metadata.as_map_mut().unwrap().insert("labels".into(), labels);
+        };
+        case.world.edit(&key, &"object".into(), touch).unwrap();
+        sleep_until_asked(&case).await;
+    })
+    .await;
+}
+
+/// Waits until the store is read again, long before its interval.
+async fn sleep_until_asked(case: &Case) {
+    let search = async {
+        while !requests(case).iter().any(|request| request.contains("acme-data")) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    assert!(timeout(MINUTE, search).await.is_ok(), "{:?}", requests(case));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_of_parameters_that_changes_before_it_is_watched_is_followed() {
+    let rules = "
+  parameters: { word: { type: string } }
+  valuesFrom: [{ configMap: { namespace: default, name: source } }]
+  rules:
+    one: { ensure: kubernetes/Object, desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: one, namespace: default }, data: { a: '${parameters.word}' } } }
+";
+    let source = "
+objects:
+  - { apiVersion: v1, kind: ConfigMap, metadata: { name: source, namespace: default }, data: { word: first } }
+";
+    let case = Case::text(&policy(rules), source);
+    kept(&case, async |onlooker| {
+        onlooker.converged().await;
+        let edit = |object: &mut Value| {
+            let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
+            data.as_map_mut().unwrap().insert("word".into(), "second".into());
+        };
+        case.world
+            .edit(&config_map("source"), &"object".into(), edit)
+            .unwrap();
+        let key = config_map("one");
+        let followed = onlooker.world("the second word", &key, is("second"));
+        assert!(timeout(MINUTE, followed).await.is_ok());
+    })
+    .await;
+}
