@@ -161,8 +161,17 @@ pub struct Providers {
 struct Used {
     /// By which providers.
     by: BTreeSet<ProviderName>,
-    /// The version that it had, none where it wasn't there; and nothing where it was not read, as another came first.
-    read: Option<Option<Version>>,
+    read: Reading,
+}
+
+/// What was read of a Secret.
+#[derive(Debug, Default)]
+enum Reading {
+    /// It wasn't, as another came first.
+    #[default]
+    None,
+    /// The version that it had; none where it wasn't there.
+    At(Option<Version>),
 }
 
 impl Providers {
@@ -186,8 +195,10 @@ impl Providers {
 
     /// Whether the Secret `key`, which is at `version` now, is another than it was when providers signed in by it.
     pub(crate) fn is_rotated(&self, key: &ResourceKey, version: Option<&Version>) -> bool {
-        let read = self.secrets.get(key).and_then(|used| used.read.as_ref());
-        read.is_some_and(|read| read.as_ref() != version)
+        match self.secrets.get(key).map(|used| &used.read) {
+            Some(Reading::At(read)) => read.as_ref() != version,
+            Some(Reading::None) | None => false,
+        }
     }
 
     /// Closes the providers that signed in by the Secret `key`, or looked for it, so that they are opened anew.
@@ -235,7 +246,7 @@ impl Providers {
         let mut read = Vec::new();
         let opened = self.try_open(settings, &mut read).await;
         for (key, version) in read {
-            self.secrets.entry(key).or_default().read = Some(version);
+            self.secrets.entry(key).or_default().read = Reading::At(version);
         }
         match opened {
             Ok(provider) => {
