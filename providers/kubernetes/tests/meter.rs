@@ -111,12 +111,8 @@ async fn every_request_is_counted_once_as_what_it_was_and_how_it_ended() {
     state.acquire(&policy, &us, minute).await.unwrap();
     assert_eq!(
         meter.counts(),
-        counts(&[
-            ("get refused", 1),
-            ("create ok", 1),
-            ("get ok", 1),
-            ("update ok", 1)
-        ])
+        // Our own lease is renewed without being read.
+        counts(&[("get refused", 1), ("create ok", 1), ("update ok", 1)])
     );
     let version = state.save(&policy, &BTreeMap::new(), None).await.unwrap();
     state
