@@ -95,8 +95,13 @@ impl Stop {
         }
     }
 
+    /// Waits for so long, or until it is stopped.
+    pub async fn sleep(&self, wait: Duration) {
+        let _ = tokio::time::timeout(wait, self.stopped()).await;
+    }
+
     /// Waits until `until`, or until it is stopped.
-    pub async fn sleep_until(&self, until: Instant) {
+    pub(crate) async fn sleep_until(&self, until: Instant) {
         let _ = tokio::time::timeout_at(until, self.stopped()).await;
     }
 }

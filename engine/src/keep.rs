@@ -105,7 +105,9 @@ impl Engine {
                 error: &error,
                 pause: wait,
             });
-            rest(wait, options, teller).await;
+            let mut trigger = options.trigger.clone();
+            trigger.mark_unchanged();
+            rest(wait, &mut trigger, options, teller).await;
         }
     }
 
@@ -164,11 +166,7 @@ impl Engine {
             failures = failures.saturating_add(1);
             // Not watched: nothing is enforced that would have to be quiet.
             let wait = jittered(Duration::from_secs(u64::from(failures.min(6)).saturating_mul(5)));
-            let until = Instant::now().checked_add(wait).unwrap_or_else(Instant::now);
-            tokio::select! {
-                () = options.stop.sleep_until(until) => {}
-                Ok(()) = trigger.changed() => {}
-            }
+            rest(wait, &mut trigger, options, teller).await;
         }
         None
     }
@@ -270,9 +268,12 @@ async fn permit<'k>(
 }
 
 /// Waits for so long, unless it is stopped or somebody asks for everything anew before.
-async fn rest(wait: Duration, options: &KeepOptions, teller: &Teller<'_>) {
-    let mut trigger = options.trigger.clone();
-    trigger.mark_unchanged();
+async fn rest(
+    wait: Duration,
+    trigger: &mut watch::Receiver<u64>,
+    options: &KeepOptions,
+    teller: &Teller<'_>,
+) {
     let end = tokio::time::sleep(wait);
     tokio::pin!(end);
     loop {

@@ -166,6 +166,11 @@ impl Clerk {
         } else {
             tracing::error!(%policy, reason, fault = what, "not enforced");
         }
+        self.take(work, fault);
+    }
+
+    /// Takes a fault for what stands in the way, and tells of it.
+    fn take(&self, work: &Work, fault: Fault) {
         let mut state = self.state();
         state.handled = self.known().reconcile_at;
         let news = state.story.fault(&fault);
@@ -191,7 +196,7 @@ impl Clerk {
             // Whoever held it before has told what was so until now.
             let mut state = self.state();
             state.previous = self.known().status;
-            let generation = work.resource.as_ref().map_or(0, |resource| resource.generation);
+            let generation = work.generation();
             state.story = Story::new(&state.previous, generation);
             let handled = state
                 .previous
@@ -238,11 +243,7 @@ impl Clerk {
                 let seconds = pause.as_secs();
                 tracing::error!(%policy, %error, seconds, "how it stands can't be told; it is tried again");
                 if let Some(fault) = Fault::of(error) {
-                    let mut state = self.state();
-                    state.handled = self.known().reconcile_at;
-                    let news = state.story.fault(&fault);
-                    state.trouble = Some(fault);
-                    self.publish(&mut state, work, &news);
+                    self.take(work, fault);
                 }
             }
         }
@@ -264,7 +265,7 @@ impl Clerk {
         let standing = Standing {
             report: state.report.as_ref(),
             fault,
-            generation: work.resource.as_ref().map_or(0, |resource| resource.generation),
+            generation: work.generation(),
             suspended: work.policy.as_ref().is_ok_and(|policy| policy.suspend),
             removing: work.is_deleting(),
             ledger: &state.ledger,

@@ -14,7 +14,7 @@ use holdfast_engine::{Engine, Stop, Timing};
 use holdfast_policy::Mode;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::clerk::{Cell, Clerk, Known};
 use crate::files::{FileChange, FileSource, Files};
@@ -367,9 +367,8 @@ impl Running {
 
     /// Stops all tasks, and waits until they have given their leases back.
     async fn end(&mut self) {
-        let until = Instant::now().checked_add(FAREWELL).unwrap_or_else(Instant::now);
         let all = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout_at(until, all).await.is_err() {
+        if timeout(FAREWELL, all).await.is_err() {
             tracing::warn!("not everything was given back in time: leases end by themselves");
             self.tasks.abort_all();
         }

@@ -11,7 +11,7 @@ use holdfast_contract::{Holder, PolicyId, Roster, StateStore};
 use holdfast_engine::lease::{Lease, LeaseError};
 use holdfast_engine::{Stop, Timing};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 
 use crate::health::Health;
 
@@ -128,7 +128,7 @@ impl Shares {
             }
             drop(reserved);
             let pause = holdfast_engine::jittered(self.timing.retry_period());
-            sleep_until(Instant::now().checked_add(pause).unwrap_or_else(Instant::now)).await;
+            sleep(pause).await;
         }
     }
 
@@ -170,8 +170,7 @@ impl Shares {
                 Err(error) => tracing::warn!(%error, "which replicas there are can't be told"),
             }
             let pause = holdfast_engine::jittered(self.timing.retry_period());
-            stop.sleep_until(Instant::now().checked_add(pause).unwrap_or_else(Instant::now))
-                .await;
+            stop.sleep(pause).await;
         }
     }
 }

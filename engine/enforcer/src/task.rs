@@ -8,7 +8,7 @@ use holdfast_engine::lease::Lease;
 use holdfast_engine::{Engine, KeepOptions, Kept, Stop};
 use holdfast_policy::{Mode, ValidPolicy};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::clerk::{Clerk, fault_of};
 use crate::enforcer::Worlds;
@@ -275,10 +275,9 @@ impl Task {
 
     async fn pause(&mut self, pause: Duration) {
         self.common.health.moves(&self.id);
-        let until = Instant::now().checked_add(pause).unwrap_or_else(Instant::now);
         tokio::select! {
             _ = self.work.changed() => self.work.mark_changed(),
-            () = self.stop.sleep_until(until) => {}
+            () = self.stop.sleep(pause) => {}
         }
     }
 }

@@ -89,6 +89,12 @@ impl Incarnation {
 }
 
 impl Work {
+    /// How often the spec of the Policy resource has changed; 0 of a file.
+    #[must_use]
+    pub fn generation(&self) -> i64 {
+        self.resource.as_ref().map_or(0, |resource| resource.generation)
+    }
+
     /// Whether the policy is on its way out.
     #[must_use]
     pub fn is_deleting(&self) -> bool {

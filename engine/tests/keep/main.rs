@@ -151,3 +151,22 @@ pub(crate) fn requests(case: &Case) -> Vec<String> {
     let requests = case.world.requests();
     requests.iter().map(|request| format!("{request:?}")).collect()
 }
+
+/// Somebody gives the map `name` another value of `key`.
+pub(crate) fn set(case: &Case, name: &str, key: &str, value: &str) {
+    let (key, value) = (key.to_owned(), value.to_owned());
+    let edit = |object: &mut Value| {
+        let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
+        data.as_map_mut()
+            .unwrap()
+            .insert(key.as_str().into(), value.as_str().into());
+    };
+    case.world
+        .edit(&config_map(name), &"object".into(), edit)
+        .unwrap();
+}
+
+/// Whether the `a` of a map is `value`.
+pub(crate) fn is(value: &'static str) -> impl Fn(Option<&Value>) -> bool {
+    move |document| document.and_then(|document| document.at(&["data", "a"])) == Some(&value.into())
+}

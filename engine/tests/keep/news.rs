@@ -2,23 +2,6 @@
 
 use super::*;
 
-fn spoil(case: &Case, value: &str) {
-    let value = value.to_owned();
-    let edit = |object: &mut Value| {
-        let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
-        data.as_map_mut()
-            .unwrap()
-            .insert("a".into(), value.as_str().into());
-    };
-    case.world
-        .edit(&config_map("one"), &"object".into(), edit)
-        .unwrap();
-}
-
-fn is(value: &'static str) -> impl Fn(Option<&Value>) -> bool {
-    move |document| document.and_then(|document| document.at(&["data", "a"])) == Some(&value.into())
-}
-
 #[tokio::test(start_paused = true)]
 async fn drift_is_put_back_within_a_tenth_of_a_second() {
     let case = Case::text(&policy(MAP), "");
@@ -27,7 +10,7 @@ async fn drift_is_put_back_within_a_tenth_of_a_second() {
         for _ in 0..5 {
             // An hour lies between, so that it is no fight.
             tokio::time::sleep(MINUTE * 60).await;
-            spoil(&case, "spoilt");
+            set(&case, "one", "a", "spoilt");
             let begun = tokio::time::Instant::now();
             onlooker.world("the repair", &config_map("one"), is("1")).await;
             assert!(
@@ -109,13 +92,7 @@ objects:
     kept(&case, async |onlooker| {
         onlooker.converged().await;
         tokio::time::sleep(MINUTE * 7).await;
-        let edit = |object: &mut Value| {
-            let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
-            data.as_map_mut().unwrap().insert("word".into(), "second".into());
-        };
-        case.world
-            .edit(&config_map("source"), &"object".into(), edit)
-            .unwrap();
+        set(&case, "source", "word", "second");
         let begun = tokio::time::Instant::now();
         onlooker
             .world("the second word", &config_map("one"), is("second"))
@@ -198,13 +175,7 @@ objects:
     let case = Case::text(&policy(rules), source);
     kept(&case, async |onlooker| {
         onlooker.converged().await;
-        let edit = |object: &mut Value| {
-            let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
-            data.as_map_mut().unwrap().insert("word".into(), "second".into());
-        };
-        case.world
-            .edit(&config_map("source"), &"object".into(), edit)
-            .unwrap();
+        set(&case, "source", "word", "second");
         let key = config_map("one");
         let followed = onlooker.world("the second word", &key, is("second"));
         assert!(timeout(MINUTE, followed).await.is_ok());

@@ -6,26 +6,9 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 
-fn set(case: &Case, name: &str, value: &str) {
-    let value = value.to_owned();
-    let edit = |object: &mut Value| {
-        let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
-        data.as_map_mut()
-            .unwrap()
-            .insert("a".into(), value.as_str().into());
-    };
-    case.world
-        .edit(&config_map(name), &"object".into(), edit)
-        .unwrap();
-}
-
 fn value(case: &Case, name: &str) -> String {
     let document = case.world.document(&config_map(name)).unwrap();
     document.at(&["data", "a"]).unwrap().to_string()
-}
-
-fn is(value: &'static str) -> impl Fn(Option<&Value>) -> bool {
-    move |document| document.and_then(|document| document.at(&["data", "a"])) == Some(&value.into())
 }
 
 fn unavailable() -> ProviderError {
@@ -48,14 +31,14 @@ async fn what_is_changed_back_three_times_rests_for_ten_minutes_and_is_tried_onc
     kept(&case, async |onlooker| {
         onlooker.converged().await;
         for _ in 0..3 {
-            set(&case, "one", "theirs");
+            set(&case, "one", "a", "theirs");
             onlooker.world("the repair", &config_map("one"), is("1")).await;
         }
-        set(&case, "one", "theirs");
+        set(&case, "one", "a", "theirs");
         onlooker.phase("one", Phase::Contested).await;
         let begun = Instant::now();
         // The rest is enforced meanwhile.
-        set(&case, "two", "spoilt");
+        set(&case, "two", "a", "spoilt");
         onlooker
             .world("the other's repair", &config_map("two"), is("1"))
             .await;
@@ -64,7 +47,7 @@ async fn what_is_changed_back_three_times_rests_for_ten_minutes_and_is_tried_onc
         let rested = begun.elapsed();
         assert!(rested > MINUTE * 9 && rested < MINUTE * 11, "{rested:?}");
         // Changed back once more it rests twice as long.
-        set(&case, "one", "theirs");
+        set(&case, "one", "a", "theirs");
         onlooker.phase("one", Phase::Contested).await;
         sleep(MINUTE * 19).await;
         assert_eq!(value(&case, "one"), "theirs");
@@ -204,7 +187,7 @@ async fn what_is_never_ready_is_put_back_time_and_again() {
         onlooker.phase("one", Phase::Settling).await;
         for round in 0..20 {
             sleep(MINUTE * 150).await;
-            set(&case, "one", "spoilt");
+            set(&case, "one", "a", "spoilt");
             let key = config_map("one");
             let repair = onlooker.world("the repair", &key, is("1"));
             assert!(timeout(MINUTE, repair).await.is_ok(), "round {round}");
