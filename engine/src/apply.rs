@@ -7,10 +7,11 @@ use std::time::Duration;
 use futures::future::join_all;
 use futures::stream;
 use futures::{FutureExt, StreamExt};
-use holdfast_contract::{Action, Provider, ProviderError, ProviderName, Write};
+use holdfast_contract::{Action, Provider, ProviderError, ProviderName, Write, Written};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::moment::Moment;
 use crate::step::{Outcome, Plan, PlannedResource, Step};
 
 /// How many resources are written at once.
@@ -28,12 +29,14 @@ pub struct Stop {
 struct State {
     stopped: bool,
     /// From when on it counts as stopped, whoever was too late to say so.
-    at: Option<Instant>,
+    at: Option<Moment>,
+    /// When a call was last given up that may take effect all the same.
+    in_doubt: Option<Moment>,
 }
 
 impl State {
     fn is_stopped(self) -> bool {
-        self.stopped || self.at.is_some_and(|at| at <= Instant::now())
+        self.stopped || self.at.is_some_and(Moment::has_come)
     }
 }
 
@@ -53,8 +56,26 @@ impl Stop {
     }
 
     /// Stops at `at`, unless another time is said before. A process that was asleep then finds itself stopped.
-    pub(crate) fn stop_at(&self, at: Option<Instant>) {
+    pub(crate) fn stop_at(&self, at: Option<Moment>) {
         self.own.send_modify(|state| state.at = at);
+    }
+
+    /// Notes, here and above, that a call was given up that may take effect all the same.
+    fn doubt(&self) {
+        let now = Moment::now();
+        for stop in std::iter::successors(Some(self), |stop| stop.above.as_deref()) {
+            // Nobody waits for this.
+            stop.own.send_if_modified(|state| {
+                state.in_doubt = Some(now);
+                false
+            });
+        }
+    }
+
+    /// Whether a call was given up in the last `duration` that may take effect all the same.
+    pub(crate) fn is_in_doubt(&self, duration: Duration) -> bool {
+        let given_up = self.own.borrow().in_doubt;
+        given_up.is_some_and(|given_up| !given_up.plus(duration).has_come())
     }
 
     /// Whether it was stopped.
@@ -80,7 +101,7 @@ impl Stop {
             }
             let changed = states.changed();
             match state.at {
-                Some(at) => drop(tokio::time::timeout_at(at, changed).await),
+                Some(at) => drop(tokio::time::timeout_at(at.instant, changed).await),
                 None => drop(changed.await),
             }
         }
@@ -109,7 +130,8 @@ impl Stop {
 /// Does every step of `plan` that is ready, each once, and says what became of each call.
 ///
 /// Steps are independent of each other: one that fails stops only its own later stages. After [`Stop::stop`] no
-/// further call begins; calls in flight are waited for, none of them longer than `longest`, which is what is left of a lease.
+/// further call begins; calls in flight are waited for, none of them longer than `longest`, which is what is left of a
+/// lease: of one that is given up then, no further request is sent.
 pub async fn apply(
     plan: &Plan,
     providers: &BTreeMap<ProviderName, Arc<dyn Provider>>,
@@ -140,10 +162,20 @@ async fn run(
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for stage in &planned.stages {
+        // Counted from before it is asked whether a call may begin.
+        let begun = Moment::now();
         if stop.is_stopped() {
             break;
         }
-        let results = join_all(stage.iter().map(|write| call(write, providers, longest))).await;
+        let calls = stage.iter().map(|write| async {
+            let mut flight = Flight(Some(stop));
+            let result = call(write, providers, begun, longest).await;
+            if !matches!(result, Err(ProviderError::Abandoned { .. })) {
+                flight.0 = None;
+            }
+            result
+        });
+        let results = join_all(calls).await;
         for (write, result) in stage.iter().zip(results) {
             let facet = match &write.action {
                 Action::Set { facet, .. } => Some(facet.clone()),
@@ -165,17 +197,29 @@ async fn run(
     outcomes
 }
 
+/// A call in flight. One that ends before it has its answer, or is dropped, leaves a doubt.
+struct Flight<'s>(Option<&'s Stop>);
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        if let Some(stop) = self.0 {
+            stop.doubt();
+        }
+    }
+}
+
 async fn call(
     write: &Write,
     providers: &BTreeMap<ProviderName, Arc<dyn Provider>>,
+    begun: Moment,
     longest: Duration,
-) -> Result<holdfast_contract::Written, ProviderError> {
+) -> Result<Written, ProviderError> {
     let service = || write.key.provider.to_string();
     match providers.get(&write.key.provider) {
         // A call that could outlive the lease might meet another engine's: it is given up before.
-        Some(provider) => match tokio::time::timeout(longest, provider.write(write)).await {
-            Ok(result) => result,
-            Err(_) => Err(ProviderError::Abandoned {
+        Some(provider) => match begun.plus(longest).unless_past(provider.write(write)).await {
+            Some(result) => result,
+            None => Err(ProviderError::Abandoned {
                 service: service(),
                 after: longest,
             }),

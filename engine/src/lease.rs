@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use holdfast_contract::{Held, Holder, PolicyId, ProviderError, StateStore};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use crate::apply::Stop;
+use crate::moment::Moment;
 
 /// How soon a renewal that failed is tried again, at the latest.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -98,6 +98,7 @@ pub struct Lease {
     store: Arc<dyn StateStore>,
     policy: PolicyId,
     holder: Holder,
+    timing: Timing,
     stop: Stop,
     renewal: JoinHandle<()>,
 }
@@ -111,7 +112,7 @@ impl Lease {
         timing: Timing,
         stop: &Stop,
     ) -> Result<Self, LeaseError> {
-        let asked = Instant::now();
+        let asked = Moment::now();
         match store.acquire(policy, holder, timing.duration).await? {
             Held::Ours => {}
             Held::Theirs { holder, remaining } => {
@@ -128,22 +129,28 @@ impl Lease {
             timing,
             stop: stop.clone(),
         };
-        let end = after(asked, timing.renew_deadline);
+        let end = asked.plus(timing.renew_deadline);
         stop.stop_at(Some(end));
         let renewal = tokio::spawn(renewal.keep(end));
         Ok(Self {
             store: Arc::clone(store),
             policy: policy.clone(),
             holder: holder.clone(),
+            timing,
             stop: stop.clone(),
             renewal,
         })
     }
 
-    /// Gives it back. Where that fails it ends by itself.
+    /// Gives it back. Where that fails it ends by itself; and where a call was given up within its duration that may take
+    /// effect all the same, so that whoever has it next doesn't begin before that.
     pub async fn release(self) {
         self.renewal.abort();
         self.stop.stop_at(None);
+        if self.stop.is_in_doubt(self.timing.duration) {
+            tracing::warn!(policy = %self.policy, "a call was given up without an answer: the lease ends by itself");
+            return;
+        }
         if let Err(error) = self.store.release(&self.policy, &self.holder).await {
             tracing::debug!(policy = %self.policy, %error, "the lease was not released and ends by itself");
         }
@@ -169,7 +176,7 @@ struct Renewal {
 impl Renewal {
     /// Renews until the lease is lost, or can't be renewed in time: then `stop` is stopped, by this process's own clock.
     /// Without a renewal that is at `end`.
-    async fn keep(self, mut end: Instant) {
+    async fn keep(self, mut end: Moment) {
         let Self {
             store,
             policy,
@@ -179,18 +186,18 @@ impl Renewal {
         } = self;
         let mut pause = timing.retry_period;
         loop {
-            tokio::time::sleep_until(after(Instant::now(), pause).min(end)).await;
-            let attempt = Instant::now();
-            if attempt >= end {
+            tokio::time::sleep_until(Moment::now().plus(pause).instant.min(end.instant)).await;
+            if end.has_come() {
                 tracing::warn!(%policy, "the lease can't be renewed: no further write begins");
                 return stop.stop();
             }
             pause = RETRY_AFTER.min(timing.retry_period);
-            let limit = after(attempt, timing.retry_period).min(end);
+            let attempt = Moment::now();
+            let limit = attempt.plus(timing.retry_period).instant.min(end.instant);
             let renewed = store.acquire(&policy, &holder, timing.duration);
             match tokio::time::timeout_at(limit, renewed).await {
                 Ok(Ok(Held::Ours)) => {
-                    end = after(attempt, timing.renew_deadline);
+                    end = attempt.plus(timing.renew_deadline);
                     stop.stop_at(Some(end));
                     pause = timing.retry_period;
                 }
@@ -203,8 +210,4 @@ impl Renewal {
             }
         }
     }
-}
-
-fn after(instant: Instant, duration: Duration) -> Instant {
-    instant.checked_add(duration).unwrap_or(instant)
 }

@@ -42,6 +42,7 @@ pub mod graph;
 pub mod keep;
 pub mod lease;
 pub mod ledger;
+mod moment;
 pub mod objects;
 pub mod observe;
 pub mod permissions;

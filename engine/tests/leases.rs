@@ -12,21 +12,23 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use holdfast_contract::{
-    Action, ApiType, Found, Guard, Holder, Observation, PolicyId, Preview, Provider, ProviderError,
+    Action, ApiType, Found, Guard, Held, Holder, Observation, PolicyId, Preview, Provider, ProviderError,
     ProviderName, Query, Served, StateStore, Wanted, WatchStream, Watched, Write, Written,
 };
 use holdfast_engine::lease::{Lease, Timing};
-use holdfast_engine::step::{Plan, PlannedResource, Step, StepVerb};
+use holdfast_engine::step::{Outcome, Plan, PlannedResource, Step, StepVerb};
 use holdfast_engine::{Address, Phase, Stop, apply, objects};
 use holdfast_memory::{Accident, Operation, World};
 use holdfast_policy::Place;
-use tokio::time::{Instant, sleep};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
 
 /// How long a lease lasts without a renewal, as docs/security.md says.
 const LEASE: Duration = Duration::from_mins(1);
@@ -71,14 +73,37 @@ async fn stopped(stop: &Stop, at_most: Duration) -> Option<Duration> {
     None
 }
 
-/// A service that takes what it is sent and never answers.
+/// A service that is asked before it is written, as part of one call, and never answers the second.
 #[derive(Debug)]
-struct Silent(ProviderName);
+struct Silent {
+    name: ProviderName,
+    /// Is there once the first is answered.
+    answer: Semaphore,
+    /// How often it was sent the second.
+    written: AtomicUsize,
+}
+
+impl Silent {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            name: ProviderName::from("kubernetes"),
+            answer: Semaphore::new(0),
+            written: AtomicUsize::new(0),
+        })
+    }
+
+    /// What a call does that may begin now, under `stop`.
+    async fn called(self: &Arc<Self>, stop: &Stop) -> Vec<Outcome> {
+        let provider: Arc<dyn Provider> = Arc::clone(self) as _;
+        let providers = BTreeMap::from([(self.name.clone(), provider)]);
+        apply::apply(&creation(), &providers, Timing::default().call(), stop, &|_| {}).await
+    }
+}
 
 #[async_trait]
 impl Provider for Silent {
     fn name(&self) -> &ProviderName {
-        &self.0
+        &self.name
     }
 
     async fn observe(&self, _wanted: &[Wanted]) -> Vec<Result<Observation, ProviderError>> {
@@ -102,6 +127,8 @@ impl Provider for Silent {
     }
 
     async fn write(&self, _write: &Write) -> Result<Written, ProviderError> {
+        let _answered = self.answer.acquire().await;
+        self.written.fetch_add(1, Ordering::Relaxed);
         std::future::pending().await
     }
 
@@ -183,31 +210,40 @@ async fn without_renewals_no_call_begins_that_could_outlive_the_lease() {
         .await
         .expect("it stops before the lease ends");
     // The worst case: a call begins at the last moment, and its service never answers.
-    let name = ProviderName::from("kubernetes");
-    let providers: BTreeMap<ProviderName, Arc<dyn Provider>> =
-        BTreeMap::from([(name.clone(), Arc::new(Silent(name)) as Arc<dyn Provider>)]);
-    let outcomes = apply::apply(
-        &creation(),
-        &providers,
-        Timing::default().call(),
-        &Stop::default(),
-        &|_| {},
-    )
-    .await;
+    let outcomes = Silent::new().called(&Stop::default()).await;
     assert!(
         begun.elapsed() <= LEASE + Duration::from_millis(200),
         "{:?} after the lease was taken, {last_call:?} of them before the call",
         begun.elapsed()
     );
-    let errors: BTreeSet<String> = outcomes
-        .iter()
-        .map(|outcome| outcome.result.as_ref().unwrap_err().to_string())
-        .collect();
-    assert_eq!(
-        errors,
-        ["kubernetes gave no answer within 30 s; whether it was done, the next look tells".to_owned()].into()
-    );
+    assert_eq!(errors(&outcomes), [GIVEN_UP]);
     drop(lease);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_was_stopped_between_two_requests_of_a_call_never_sends_the_second() {
+    let (world, stop) = (World::new(&support::registry()), Stop::default());
+    let lease = taken(&world, &stop).await;
+    let service = Silent::new();
+    let stopped = async {
+        // The answer to the first comes in time, and the process goes on long after: the lease is another's by then.
+        service.answer.add_permits(1);
+        tokio::time::advance(2 * LEASE).await;
+    };
+    let (outcomes, ()) = futures::join!(service.called(&stop), stopped);
+    assert_eq!(service.written.load(Ordering::Relaxed), 0);
+    assert_eq!(errors(&outcomes), [GIVEN_UP]);
+    assert_eq!(service.called(&stop).await.len(), 0, "and no other call begins");
+    drop(lease);
+}
+
+const GIVEN_UP: &str = "kubernetes gave no answer within 30 s; whether it was done, the next look tells";
+
+fn errors(outcomes: &[Outcome]) -> Vec<String> {
+    let errors = outcomes
+        .iter()
+        .map(|outcome| outcome.result.as_ref().unwrap_err().to_string());
+    errors.collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,4 +257,44 @@ async fn a_lease_that_somebody_else_has_taken_stops_writing_at_the_next_renewal(
         .unwrap();
     let after = stopped(&stop, LEASE).await.expect("it stops");
     assert!(after <= Duration::from_secs(11), "{after:?}");
+}
+
+/// What somebody else is told who wants the lease now.
+async fn wanted(world: &World) -> Held {
+    let them = Holder("them".to_owned());
+    world.acquire(&policy(), &them, LEASE).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_under_which_a_call_was_given_up_is_left_to_end_by_itself() {
+    let (world, stop) = (World::new(&support::registry()), Stop::default());
+    for is_dropped in [false, true] {
+        let lease = taken(&world, &stop).await;
+        // Who writes has a stop of its own, as where a policy is kept.
+        let (service, own) = (Silent::new(), stop.child());
+        let call = service.called(&own);
+        if is_dropped {
+            assert!(timeout(Duration::from_secs(4), call).await.is_err());
+        } else {
+            assert_eq!(errors(&call.await), [GIVEN_UP]);
+        }
+        lease.release().await;
+        assert!(matches!(wanted(&world).await, Held::Theirs { .. }));
+        sleep(LEASE).await;
+        assert_eq!(wanted(&world).await, Held::Ours);
+        world
+            .release(&policy(), &Holder("them".to_owned()))
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_given_back_where_a_call_was_given_up_long_ago() {
+    let (world, stop) = (World::new(&support::registry()), Stop::default());
+    let lease = taken(&world, &stop).await;
+    assert_eq!(errors(&Silent::new().called(&stop).await), [GIVEN_UP]);
+    sleep(LEASE).await;
+    lease.release().await;
+    assert_eq!(wanted(&world).await, Held::Ours);
 }

@@ -1,5 +1,7 @@
 //! One request to the object store, and what came back of it.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{Bytes, BytesMut};
@@ -7,20 +9,22 @@ use holdfast_contract::{ProviderError, ResourceKey};
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::error::{Asked, Refusal};
-use crate::retry::{self, Repeat};
+use crate::retry::Repeat;
 
 /// No document of a bucket comes near this size; the service allows 20 KiB of policy and 2 MiB never.
 pub(crate) const MAX_DOCUMENT: usize = 1024 * 1024;
 /// A page of buckets; stores that know no pages send all at once.
 pub(crate) const MAX_LIST: usize = 16 * 1024 * 1024;
+/// One attempt takes no longer.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Nothing was answered.
 #[derive(Clone, Debug)]
 pub(crate) enum Lost {
     /// The connection failed, or broke before the answer's end.
     Connection(String),
-    /// There was no answer in time.
-    Slow,
+    /// There was no answer in so long a time.
+    Slow(Duration),
     /// The answer is larger than it can be.
     TooLarge,
     /// The request can't be signed.
@@ -28,10 +32,17 @@ pub(crate) enum Lost {
 }
 
 impl Lost {
-    pub(crate) fn error(&self, asked: &Asked<'_>) -> ProviderError {
+    /// `is_write`: it may take effect after nobody waits for its answer any more.
+    pub(crate) fn error(&self, asked: &Asked<'_>, is_write: bool) -> ProviderError {
         let message = match self {
             Self::Connection(message) => message.clone(),
-            Self::Slow => format!("no answer within {} s", retry::DEADLINE.as_secs()),
+            Self::Slow(after) if is_write => {
+                return ProviderError::Abandoned {
+                    service: asked.service.to_owned(),
+                    after: *after,
+                };
+            }
+            Self::Slow(after) => format!("no answer within {} s", after.as_secs()),
             Self::TooLarge => "its answer is larger than any that it should give".to_owned(),
             Self::Refused(message) => {
                 return ProviderError::Unauthenticated {
@@ -97,10 +108,10 @@ fn lost(error: &reqwest::Error) -> Lost {
     while let Some(source) = reason.source() {
         reason = source;
     }
-    let what = if error.is_timeout() {
-        "timed out"
-    } else if error.is_connect() {
+    let what = if error.is_connect() {
         "can't connect"
+    } else if error.is_timeout() {
+        return Lost::Slow(TIMEOUT);
     } else {
         "the connection broke"
     };
@@ -141,6 +152,11 @@ impl<'a> Call<'a> {
             max_answer: MAX_DOCUMENT,
             owner_checked: true,
         }
+    }
+
+    /// Whether it is to change something.
+    pub(crate) fn is_write(&self) -> bool {
+        self.method != Method::GET && self.method != Method::HEAD
     }
 
     /// About the sub-resource `query` of the bucket `key`.
@@ -185,6 +201,20 @@ impl<'a> Call<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whether_a_write_without_an_answer_took_effect_is_not_known() {
+        let asked = Asked {
+            service: "S3",
+            action: "s3:PutBucketTagging",
+            target: "bucket b",
+            key: None,
+        };
+        let error = Lost::Slow(TIMEOUT).error(&asked, true);
+        assert!(matches!(error, ProviderError::Abandoned { after, .. } if after == TIMEOUT));
+        let error = Lost::Slow(TIMEOUT).error(&asked, false);
+        assert!(matches!(error, ProviderError::Unavailable { .. }));
+    }
 
     #[test]
     fn what_comes_along_with_a_document_is_its_digest() {

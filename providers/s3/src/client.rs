@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use tokio::sync::{OnceCell, OwnedMutexGuard, Semaphore};
 use url::Url;
 
-use crate::call::{self, Answer, Call, Lost};
+use crate::call::{self, Answer, Call, Lost, TIMEOUT};
 use crate::config::Settings;
 use crate::credentials::{Credentials, Keys};
 use crate::error::{Asked, Refusal};
@@ -21,8 +21,6 @@ use crate::retry;
 use crate::sign::{Service, Signer};
 use crate::sts::Sts;
 
-/// One attempt takes no longer.
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// Learning the account may hold up the first write so long.
 const LEARNING: Duration = Duration::from_secs(5);
 /// So many requests are under way at most.
@@ -255,7 +253,7 @@ impl Client {
         let _permit = self.limit.acquire().await.ok();
         retry::until_final(call.repeat, || self.attempt(call, &url, region, keys))
             .await
-            .map_err(|lost| self.about(call, |asked| lost.error(asked)))
+            .map_err(|lost| self.about(call, |asked| lost.error(asked, call.is_write())))
     }
 
     async fn attempt(&self, call: &Call<'_>, url: &Url, region: &str, keys: &Keys) -> Result<Answer, Lost> {

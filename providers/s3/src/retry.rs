@@ -15,7 +15,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(150);
 /// No pause is longer, unless the service asks for it.
 const MAX_PAUSE: Duration = Duration::from_secs(3);
 /// All attempts and pauses together take no longer.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(25);
+const DEADLINE: Duration = Duration::from_secs(25);
 
 /// Whether a request may be sent again when it isn't known whether it took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ where
     loop {
         let result = tokio::time::timeout_at(end, attempt())
             .await
-            .unwrap_or(Err(Lost::Slow));
+            .unwrap_or(Err(Lost::Slow(DEADLINE)));
         let asked = match outcome(&result) {
             Outcome::Refused(asked) => asked,
             Outcome::InDoubt if repeat == Repeat::Safe => None,
@@ -66,8 +66,8 @@ where
 fn outcome(result: &Result<Answer, Lost>) -> Outcome {
     let answer = match result {
         Ok(answer) => answer,
-        Err(Lost::Connection(_)) => return Outcome::InDoubt,
-        Err(Lost::Slow | Lost::TooLarge | Lost::Refused(_)) => return Outcome::Final,
+        Err(Lost::Connection(_) | Lost::Slow(_)) => return Outcome::InDoubt,
+        Err(Lost::TooLarge | Lost::Refused(_)) => return Outcome::Final,
     };
     if answer.status.is_success() {
         return Outcome::Final;
@@ -139,6 +139,8 @@ mod tests {
         }
         let lost = |_| Err(Lost::Connection("reset".to_owned()));
         assert_eq!(attempts(Repeat::Safe, lost).await, 4);
+        let silent = |_| Err(Lost::Slow(DEADLINE));
+        assert_eq!(attempts(Repeat::Safe, silent).await, 4);
     }
 
     #[tokio::test(start_paused = true)]

@@ -134,7 +134,7 @@ impl Sts {
         .await;
         let service = self.service();
         let about = asked(action, &service);
-        let answer = answer.map_err(|lost| lost.error(&about))?;
+        let answer = answer.map_err(|lost| lost.error(&about, false))?;
         if !answer.status.is_success() {
             let refusal = answer.refusal();
             // A role that doesn't trust the token, or a token that is no good, is a matter of credentials.

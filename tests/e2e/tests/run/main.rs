@@ -10,6 +10,7 @@
 )]
 
 mod edits;
+mod late;
 mod objects;
 mod outages;
 mod replicas;
