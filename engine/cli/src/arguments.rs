@@ -3,10 +3,10 @@
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use holdfast_contract::{PolicyId, ServiceAccount};
 
 /// Keep a cluster and its backup buckets as a policy says.
 #[derive(Debug, Parser)]
@@ -170,11 +170,11 @@ pub(crate) struct Run {
 
     /// As whom Policy resources act that name no account; without it they aren't enforced.
     #[arg(long, value_name = "NAMESPACE/NAME", requires = "policies")]
-    pub(crate) default_account: Option<Account>,
+    pub(crate) default_account: Option<ServiceAccount>,
 
     /// A Policy resource that may sign in to stores by what this process has of its own; may be said again.
     #[arg(long, value_name = "NAMESPACE/NAME", requires = "policies")]
-    pub(crate) ambient_credentials: Vec<Account>,
+    pub(crate) ambient_credentials: Vec<PolicyId>,
 
     /// Observe: report, and never write, whatever policies say.
     #[arg(long, value_enum, default_value_t = Mode::Enforce)]
@@ -210,28 +210,6 @@ pub(crate) struct Run {
     /// The form of the log. `RUST_LOG` says what is logged.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
-}
-
-/// `NAMESPACE/NAME`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Account {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-}
-
-impl FromStr for Account {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (namespace, name) = text
-            .split_once('/')
-            .filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty() && !name.contains('/'))
-            .ok_or_else(|| format!("`{text}` is not of the form NAMESPACE/NAME"))?;
-        Ok(Self {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        })
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -272,7 +250,7 @@ pub(crate) struct Permissions {
     /// The service account that gets the roles of `-o rbac`; else the one that the policy names, or one of the policy's own
     /// name.
     #[arg(long, value_name = "NAMESPACE/NAME")]
-    pub(crate) account: Option<Account>,
+    pub(crate) account: Option<ServiceAccount>,
 }
 
 #[derive(Args, Debug)]

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use holdfast_contract::{
-    Desk, Holder, PolicyEvent, PolicyId, PolicyResource, ProviderError, Registry, Roster,
+    Desk, Holder, PolicyEvent, PolicyId, PolicyResource, ProviderError, Registry, Roster, ServiceAccount,
 };
 use holdfast_engine::{Engine, Stop, Timing};
 use holdfast_policy::Mode;
@@ -22,7 +22,7 @@ use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::shares::Shares;
 use crate::task::{Common, Task};
-use crate::work::{Account, Actor, Incarnation, Work};
+use crate::work::{Actor, Incarnation, Work};
 
 /// How often files are looked at for changes.
 const LOOK: Duration = Duration::from_secs(2);
@@ -52,7 +52,7 @@ pub struct Settings {
     /// How many policies have a cycle under way at once.
     pub concurrency: usize,
     /// The account of Policy resources that name none; without it they can't be enforced.
-    pub default_account: Option<Account>,
+    pub default_account: Option<ServiceAccount>,
     /// The Policy resources that may sign in to stores by what the process has of its own.
     pub ambient: BTreeSet<PolicyId>,
 }
@@ -262,10 +262,7 @@ impl Running {
             .ok()
             .and_then(|policy| policy.service_account_name.clone());
         let account = match own {
-            Some(name) => Ok(Account {
-                namespace: id.namespace.clone(),
-                name,
-            }),
+            Some(name) => ServiceAccount::new(&id.namespace, &name).map_err(|error| error.to_string()),
             None => self.settings.default_account.clone().ok_or_else(|| {
                 "it names no spec.serviceAccountName to act as, and this enforcer has no account for such policies".to_owned()
             }),

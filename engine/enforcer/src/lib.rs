@@ -45,4 +45,4 @@ pub mod work;
 pub use enforcer::{Enforcer, Settings, Worlds};
 pub use files::{FilePolicy, Files};
 pub use health::{Health, Probes};
-pub use work::{Account, Actor};
+pub use work::Actor;

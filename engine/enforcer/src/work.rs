@@ -1,32 +1,16 @@
 //! What a task is to do.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
-use holdfast_contract::{PolicyId, PolicyResource};
+use holdfast_contract::{PolicyId, PolicyResource, ServiceAccount};
 use holdfast_policy::{OnRemove, Rule, Supplied, ValidPolicy};
-
-/// A service account of the cluster.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Account {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
-impl fmt::Display for Account {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
 
 /// As whom a policy acts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Actor {
     /// The account by which everything in the cluster is read and written; none: as this process itself.
-    pub account: Option<Account>,
+    pub account: Option<ServiceAccount>,
     /// Whether it may sign in to stores by what this process has of its own: its environment, its files.
     pub ambient: bool,
 }

@@ -18,6 +18,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+mod account;
 mod compare;
 mod desired;
 mod desk;
@@ -37,6 +38,7 @@ mod value;
 mod watch;
 mod write;
 
+pub use account::{NoAccount, ServiceAccount, is_label};
 pub use compare::{differences, merge, remove};
 pub use desired::{Desired, TakeOver};
 pub use desk::{Desk, FINALIZER, Notice, PolicyEvent, PolicyResource, RECONCILE_AT, Roster};
@@ -51,7 +53,7 @@ pub use permission::{Called, Deed, Permission, Permissions, RbacRule, Usage};
 pub use provider::{Fidelity, Found, Preview, Provider, Query, Scope, Served, Written};
 pub use registry::{CredentialSource, ProviderConfig, ProviderFactory, Registry};
 pub use shape::{Field, ListIdentity, Shape};
-pub use state::{Held, Holder, PolicyId, StateStore, Stored};
+pub use state::{Held, Holder, NoPolicyId, PolicyId, StateStore, Stored};
 pub use value::{Sensitive, Unknown, Value};
 pub use watch::{Seen, WatchStream, Watched};
 pub use write::{Action, Guard, Write};

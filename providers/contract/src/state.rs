@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
+use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,6 +21,28 @@ pub struct PolicyId {
     pub name: String,
 }
 
+/// A text that isn't of the form `NAMESPACE/NAME`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not of the form NAMESPACE/NAME")]
+pub struct NoPolicyId(String);
+
+/// `NAMESPACE/NAME`.
+impl FromStr for PolicyId {
+    type Err = NoPolicyId;
+
+    fn from_str(text: &str) -> Result<Self, NoPolicyId> {
+        let (namespace, name) = text
+            .split_once('/')
+            .filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty() && !name.contains('/'))
+            .ok_or_else(|| NoPolicyId(text.to_owned()))?;
+        Ok(Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+}
+
+/// `NAMESPACE/NAME`.
 impl fmt::Display for PolicyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
@@ -93,4 +116,19 @@ pub enum Held {
         /// For how long it can still be theirs without a renewal.
         remaining: Duration,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policys_id_is_read_as_it_is_shown_and_nothing_else_is() {
+        let id: PolicyId = "team-a/web".parse().unwrap();
+        assert_eq!((id.namespace.as_str(), id.name.as_str()), ("team-a", "web"));
+        assert_eq!(id.to_string(), "team-a/web");
+        for text in ["web", "/web", "team-a/", "team-a/web/x"] {
+            assert_eq!(text.parse::<PolicyId>(), Err(NoPolicyId(text.to_owned())));
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
-use holdfast_contract::{Measuring, Meter, ProviderError};
+use holdfast_contract::{Measuring, Meter, ProviderError, ServiceAccount};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Collected, Limited};
 use kube::client::Body;
@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use tokio::sync::{RwLock, Semaphore};
 use tokio::time::{sleep, timeout};
 
-use crate::account::ServiceAccount;
+use crate::account;
 use crate::error::{SERVICE, Status, lost};
 use crate::write::APPLY;
 
@@ -241,7 +241,7 @@ impl Client {
             });
         }
         // With no groups named the server gives it those that every service account of its namespace has.
-        auth.impersonate = Some(account.user());
+        auth.impersonate = Some(account::user(&account));
         Ok(Self {
             account: Some(account),
             ..Self::new(config)?

@@ -8,13 +8,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use holdfast_contract::{
     CredentialSource, Desk, Field, Holder, Kind, Meter, Provider, ProviderConfig, ProviderError,
-    ProviderFactory, Roster, Shape, StateStore, Value,
+    ProviderFactory, Roster, ServiceAccount, Shape, StateStore, Value,
 };
 use http::{HeaderValue, header};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::Mutex;
 
-use crate::account::ServiceAccount;
+use crate::account;
 use crate::client::Client;
 use crate::desk::KubernetesDesk;
 use crate::error::SERVICE;
@@ -240,7 +240,7 @@ async fn connect(identity: &Identity, meter: Option<Arc<dyn Meter>>) -> Result<S
         Some(path) => tokio::fs::read_to_string(path).await.ok(),
         None => None,
     };
-    let signed_in = signed_in.and_then(|token| ServiceAccount::of_token(&token));
+    let signed_in = signed_in.and_then(|token| account::of_token(&token));
     let client = match &identity.account {
         None => Client::new(config)?,
         Some(account) => Client::acting_as(config, account.clone())?,

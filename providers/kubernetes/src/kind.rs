@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use holdfast_contract::{
     ApiType, Attributes, Change, Desired, Difference, Facet, FacetState, Implied, Kind, KindName, Locator,
     Mark, NotLocated, Observed, Path, Permissions, Readiness, ResourceKey, Scope, Served, Shape, Usage,
-    Value, Yields,
+    Value, Yields, is_label,
 };
 
 use crate::compare::{self, Facts};
@@ -463,7 +463,7 @@ fn locate(kind: &KindName, locator: &Locator<'_>) -> Result<ResourceKey, NotLoca
         (_, namespace) => namespace,
     };
     if let Some(namespace) = &namespace
-        && !is_namespace(namespace)
+        && !is_label(namespace)
     {
         return Err(invalid(format!(
             "metadata.namespace {namespace:?} is no namespace's name"
@@ -499,15 +499,6 @@ fn text(value: Option<&Value>, place: &str) -> Result<Option<String>, NotLocated
 /// Whether `name` can stand in a request's path, as the server checks it.
 fn is_path_segment(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && !name.contains(['/', '%'])
-}
-
-fn is_namespace(name: &str) -> bool {
-    (1..=63).contains(&name.len())
-        && name
-            .bytes()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
-        && !name.starts_with('-')
-        && !name.ends_with('-')
 }
 
 /// The types that a CRD's document makes the server serve.

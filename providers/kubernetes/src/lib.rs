@@ -89,6 +89,5 @@ mod types;
 mod watch;
 mod write;
 
-pub use account::ServiceAccount;
 pub use config::{Connection, KubernetesFactory};
 pub use kind::ObjectKind;

@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use holdfast_contract::{
-    ApiType, Found, Observation, Preview, Provider, ProviderError, ProviderName, Query, Served, Wanted,
-    WatchStream, Watched, Write, Written,
+    ApiType, Found, Observation, Preview, Provider, ProviderError, ProviderName, Query, Served,
+    ServiceAccount, Wanted, WatchStream, Watched, Write, Written,
 };
 
-use crate::account::ServiceAccount;
 use crate::client::Client;
 use crate::discovery::Discovery;
 use crate::kind::ObjectKind;

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use holdfast_contract::{
-    ApiType, Held, Holder, PolicyId, ProviderError, ResourceKey, StateStore, Stored, Version,
+    ApiType, Held, Holder, PolicyId, ProviderError, ResourceKey, ServiceAccount, StateStore, Stored, Version,
 };
 use http::Method;
 use serde_json::{Value as Json, json};
 use tokio::sync::OnceCell;
 
-use crate::account::ServiceAccount;
+use crate::account;
 use crate::client::{Answer, Call, Failure, Repeatable, encoded};
 use crate::error::{Asked, Status, lost};
 use crate::home::{self, MANAGED_BY, MANAGER, NOT_BACKED_UP};
@@ -272,7 +272,7 @@ impl StateStore for KubernetesState {
             self.lease(policy).key,
             home::key(&self.namespace),
         ];
-        let accounts = self.accounts.iter().map(ServiceAccount::key);
+        let accounts = self.accounts.iter().map(account::key);
         state.into_iter().chain(accounts).collect()
     }
 

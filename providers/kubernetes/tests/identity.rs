@@ -15,9 +15,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use holdfast_contract::{
-    ApiType, Observation, PolicyId, Provider, ProviderConfig, ProviderError, ProviderFactory, Query, Value,
+    ApiType, Observation, PolicyId, Provider, ProviderConfig, ProviderError, ProviderFactory, Query,
+    ServiceAccount, Value,
 };
-use holdfast_kubernetes::{KubernetesFactory, ServiceAccount};
+use holdfast_kubernetes::KubernetesFactory;
 use holdfast_testbed::Cluster;
 use serde_json::{Value as Json, json};
 use support::{Bench, factory, key, observe};

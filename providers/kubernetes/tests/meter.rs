@@ -18,9 +18,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use holdfast_contract::{
-    Action, ApiType, Guard, Holder, Measured, Meter, PolicyId, ProviderFactory, Query, Wanted, Watched, Write,
+    Action, ApiType, Guard, Holder, Measured, Meter, PolicyId, ProviderFactory, Query, ServiceAccount,
+    Wanted, Watched, Write,
 };
-use holdfast_kubernetes::ServiceAccount;
 use holdfast_testbed::Cluster;
 use serde_json::json;
 use support::{Bench, config, factory, key, observe};

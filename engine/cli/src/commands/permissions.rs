@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use holdfast_contract::{Permissions, RbacRule};
+use holdfast_contract::{NoAccount, Permissions, RbacRule, ServiceAccount};
 use holdfast_engine::Clock;
 use holdfast_policy::ValidPolicy;
 use serde_json::json;
 
 use super::Exit;
-use crate::arguments::{Account, Permissions as Arguments, PermissionsOutput};
+use crate::arguments::{Permissions as Arguments, PermissionsOutput};
 use crate::policies::{self, Chosen};
 use crate::printer::Printer;
 use crate::world;
@@ -35,7 +35,16 @@ pub(crate) fn run(arguments: &Arguments, printer: Printer) -> Exit {
         }
         match arguments.output {
             PermissionsOutput::Text => answers.push(text(&policy, &permissions)),
-            PermissionsOutput::Rbac => answers.push(rbac(&policy, &permissions, arguments.account.as_ref())),
+            PermissionsOutput::Rbac => {
+                let account = arguments.account.clone().map_or_else(|| own(&policy), Ok);
+                match account {
+                    Ok(account) => answers.push(rbac(&policy, &permissions, &account)),
+                    Err(error) => {
+                        printer.error(&error.to_string());
+                        return Exit::Invalid;
+                    }
+                }
+            }
             PermissionsOutput::AwsIam => all.extend(permissions),
         }
     }
@@ -90,16 +99,15 @@ fn text(policy: &ValidPolicy, permissions: &Permissions) -> String {
     text
 }
 
-/// Roles for the cluster and for each namespace, bound to the policy's account. Texts are as JSON has them, which is YAML
+/// The account that the policy names, or one of its own name.
+fn own(policy: &ValidPolicy) -> Result<ServiceAccount, NoAccount> {
+    let name = policy.service_account_name.as_ref().unwrap_or(&policy.id.name);
+    ServiceAccount::new(&policy.id.namespace, name)
+}
+
+/// Roles for the cluster and for each namespace, bound to `account`. Texts are as JSON has them, which is YAML
 /// whatever is in them.
-fn rbac(policy: &ValidPolicy, permissions: &Permissions, account: Option<&Account>) -> String {
-    let account = account.cloned().unwrap_or_else(|| Account {
-        namespace: policy.id.namespace.clone(),
-        name: policy
-            .service_account_name
-            .clone()
-            .unwrap_or_else(|| policy.id.name.clone()),
-    });
+fn rbac(policy: &ValidPolicy, permissions: &Permissions, account: &ServiceAccount) -> String {
     let name = format!("holdfast:{}:{}", policy.id.namespace, policy.id.name);
     let mut documents = Vec::new();
     for (namespace, rules) in permissions.rbac() {
@@ -125,8 +133,8 @@ fn rbac(policy: &ValidPolicy, permissions: &Permissions, account: Option<&Accoun
              ServiceAccount\n    name: {}\n    namespace: {}\n",
             head(&format!("{kind}Binding")),
             json!(name),
-            json!(account.name),
-            json!(account.namespace),
+            json!(account.name()),
+            json!(account.namespace()),
         ));
     }
     documents.join("---\n")

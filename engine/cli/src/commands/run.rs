@@ -5,13 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use holdfast_contract::{Holder, Meter, PolicyId, ProviderError, Registry};
+use holdfast_contract::{Holder, Meter, ProviderError, Registry};
 use holdfast_enforcer::metrics::Metrics;
-use holdfast_enforcer::{
-    Account, Actor, Enforcer, FilePolicy, Files, Health, Probes, Settings, Worlds, http,
-};
+use holdfast_enforcer::{Actor, Enforcer, FilePolicy, Files, Health, Probes, Settings, Worlds, http};
 use holdfast_engine::{Clock, Engine, Stop, Timing};
-use holdfast_kubernetes::{KubernetesFactory, ServiceAccount};
+use holdfast_kubernetes::KubernetesFactory;
 use holdfast_policy::Diagnostics;
 use holdfast_s3::S3Factory;
 use sha2::{Digest, Sha256};
@@ -19,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::Exit;
-use crate::arguments::{self, Mode, Run};
+use crate::arguments::{Mode, Run};
 use crate::interrupt;
 use crate::policies;
 use crate::printer::Printer;
@@ -77,8 +75,8 @@ async fn start(arguments: Run, printer: Printer) -> Result<(), Exit> {
             Mode::Observe => holdfast_policy::Mode::Observe,
         },
         concurrency: arguments.concurrency,
-        default_account: arguments.default_account.map(account),
-        ambient: arguments.ambient_credentials.into_iter().map(policy).collect(),
+        default_account: arguments.default_account,
+        ambient: arguments.ambient_credentials.into_iter().collect(),
     };
     let stop = Stop::default();
     interrupt::listen(&stop, printer);
@@ -141,20 +139,6 @@ fn hurry() -> watch::Receiver<u64> {
         }
     });
     count
-}
-
-fn account(account: arguments::Account) -> Account {
-    Account {
-        namespace: account.namespace,
-        name: account.name,
-    }
-}
-
-fn policy(account: arguments::Account) -> PolicyId {
-    PolicyId {
-        namespace: account.namespace,
-        name: account.name,
-    }
 }
 
 /// What replicas have in common that enforce the same policies.
@@ -224,10 +208,7 @@ impl Worlds for RealWorlds {
     async fn open(&self, actor: &Actor) -> Result<Engine, ProviderError> {
         let kubernetes = match &actor.account {
             None => Arc::clone(&self.kubernetes),
-            Some(Account { namespace, name }) => {
-                let account = ServiceAccount::new(namespace, name)?;
-                Arc::new(self.kubernetes.acting_as(account))
-            }
+            Some(account) => Arc::new(self.kubernetes.acting_as(account.clone())),
         };
         // Always this process's own to write; who acts is part of what no policy may touch.
         let state = kubernetes.state(&self.state_namespace).await?;

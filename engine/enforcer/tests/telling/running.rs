@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use holdfast_contract::{Desk, Held, Holder, Notice, PolicyEvent, PolicyId, PolicyResource, ProviderError};
 use holdfast_enforcer::metrics::Metrics;
-use holdfast_enforcer::{Account, Actor, Enforcer, FilePolicy, Files, Health, Settings, Worlds};
+use holdfast_enforcer::{Actor, Enforcer, FilePolicy, Files, Health, Settings, Worlds};
 use holdfast_engine::{Engine, Stop, Timing};
 use holdfast_policy::Mode;
 use serde_json::{Value as Json, json};
@@ -102,10 +102,7 @@ async fn enforced(
             timing: Timing::default(),
             mode: Mode::Enforce,
             concurrency: 8,
-            default_account: Some(Account {
-                namespace: "holdfast-system".to_owned(),
-                name: "tenant".to_owned(),
-            }),
+            default_account: Some("holdfast-system/tenant".parse().unwrap()),
             ambient: BTreeSet::new(),
         },
         health: Health::default(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use holdfast_contract::{KindName, PolicyId, Registry};
+use holdfast_contract::{KindName, PolicyId, Registry, ServiceAccount, is_label};
 use holdfast_expression::{Field, ObjectType, Type};
 
 use super::compile::{TreeCompiler, refuse_rules, template};
@@ -219,21 +219,10 @@ fn identity(header: &Fields<'_>, faults: &mut Diagnostics) -> Option<PolicyId> {
     })
 }
 
-/// Whether `text` is a label as names in DNS have them, and Kubernetes' names too.
-fn is_label(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 63
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        && !text.starts_with('-')
-        && !text.ends_with('-')
-}
-
-/// The account to act as. Its name becomes a part of a user's name, so that it can't be just any text.
+/// The account to act as.
 fn account(spec: &Fields<'_>, faults: &mut Diagnostics) -> Option<String> {
     let name = spec.text("serviceAccountName", faults)?;
-    if name.len() <= 253 && name.split('.').all(is_label) {
+    if ServiceAccount::is_name(name) {
         return Some(name.to_owned());
     }
     let node = spec.get("serviceAccountName")?;
