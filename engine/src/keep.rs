@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_contract::{Holder, ProviderError, ProviderName, ResourceKey, Seen, Wanted, Watched};
+use holdfast_contract::{Holder, ProviderError, ProviderName, ResourceKey, Seen, Wanted};
 use holdfast_policy::{Diagnostics, Mode, Parameters, Supplied, ValidPolicy};
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, timeout};
@@ -247,7 +247,7 @@ impl Keeper<'_> {
     /// Whether `provider` tells by itself what changes.
     fn pushes(&self, provider: &ProviderName) -> bool {
         let provider = self.session.providers.open().get(provider);
-        provider.is_some_and(|provider| provider.watch(&Watched::default()).is_some())
+        provider.is_some_and(|provider| provider.pushes())
     }
 }
 

@@ -42,7 +42,7 @@ pub use secrets::secrets_do_not_print;
 pub use subject::{Crowd, FacetFault, Fault, Outside, Planted, Secret, Subject};
 pub use watching::{
     a_watch_of_an_unserved_kind_says_so_once, a_watched_list_tells_what_comes_changes_and_goes,
-    own_resources_are_watched_by_their_mark, watch_reports_a_change_from_outside,
+    it_pushes_where_it_says_so, own_resources_are_watched_by_their_mark, watch_reports_a_change_from_outside,
 };
 pub use writing::{
     a_conflicting_version_is_refused, a_missing_resource_is_not_resurrected, create_then_observe_is_equal,
@@ -95,6 +95,9 @@ const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("preview_writes_nothing", |s| Box::pin(preview_writes_nothing(s))),
     ("preview_of_equal_is_empty", |s| {
         Box::pin(preview_of_equal_is_empty(s))
+    }),
+    ("it_pushes_where_it_says_so", |s| {
+        Box::pin(it_pushes_where_it_says_so(s))
     }),
     ("watch_reports_a_change_from_outside", |s| {
         Box::pin(watch_reports_a_change_from_outside(s))

@@ -18,11 +18,13 @@ use crate::subject::Subject;
 /// For so long nothing more may come.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// The watch; none where this kind can't be watched and the subject says so.
+/// The watch; none where the subject says that this kind can't be watched.
 fn begin(subject: &dyn Subject, watched: &Watched) -> Result<Option<WatchStream>, Failure> {
-    match subject.provider().watch(watched) {
-        None if subject.watches() => Err(Failure::new("this provider can't watch, and should")),
-        stream => Ok(stream),
+    let stream = subject.provider().watch(watched);
+    match (subject.watches(), stream.is_some()) {
+        (true, false) => Err(Failure::new("this provider can't watch, and should")),
+        (false, true) => Err(Failure::new("this provider watches, and should not")),
+        _ => Ok(stream),
     }
 }
 
@@ -71,6 +73,19 @@ fn differs(subject: &dyn Subject, facet: &Facet, wanted: &Desired, observed: &Ob
         .kind()
         .compare(facet, wanted, Some(observed), subject.manager());
     !found.is_empty()
+}
+
+/// A provider says that it pushes where a watch gives a stream, and nowhere else.
+#[allow(clippy::unused_async, reason = "as every behaviour is")]
+pub async fn it_pushes_where_it_says_so(subject: &dyn Subject) -> Result<(), Failure> {
+    let stream = begin(subject, &Watched::default())?;
+    match (subject.provider().pushes(), stream.is_some()) {
+        (false, true) => Err(Failure::new(
+            "this provider watches, and says that it doesn't push",
+        )),
+        (true, false) => Err(Failure::new("this provider says that it pushes, and can't watch")),
+        _ => Ok(()),
+    }
 }
 
 /// A watch gives the present state, then each change from outside, and what is gone as absent.

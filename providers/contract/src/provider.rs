@@ -51,6 +51,11 @@ pub trait Provider: Debug + Send + Sync {
     /// Success proves nothing about the resource: only the next observation does.
     async fn write(&self, write: &Write) -> Result<Written, ProviderError>;
 
+    /// Whether the service pushes: whether [`watch`](Self::watch) gives a stream, whatever is to be watched.
+    fn pushes(&self) -> bool {
+        false
+    }
+
     /// What `watched` names as it changes, the present state first; none when the service can't push.
     fn watch(&self, watched: &Watched) -> Option<WatchStream>;
 

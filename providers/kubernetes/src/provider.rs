@@ -94,6 +94,10 @@ impl Provider for KubernetesProvider {
         write::write(&self.server, write).await
     }
 
+    fn pushes(&self) -> bool {
+        true
+    }
+
     fn watch(&self, watched: &Watched) -> Option<WatchStream> {
         let known = *self.types_known.lock().unwrap_or_else(PoisonError::into_inner);
         Some(watch::watch(&self.server, &self.name, watched, known))

@@ -78,8 +78,12 @@ impl Provider for MemoryProvider {
         written
     }
 
+    fn pushes(&self) -> bool {
+        self.is_cluster()
+    }
+
     fn watch(&self, watched: &Watched) -> Option<WatchStream> {
-        self.is_cluster().then(|| watch::watch(self, watched))
+        self.pushes().then(|| watch::watch(self, watched))
     }
 
     async fn account(&self) -> Result<Option<String>, ProviderError> {

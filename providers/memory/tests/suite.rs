@@ -48,6 +48,7 @@ enum Flaw {
     ShowsSecrets,
     PreviewsByWriting,
     PreviewsEqualAsDifferent,
+    SaysNotThatItPushes,
     WatchesOnce,
     TakesUnmarkedForAbsent,
     TellsNoEndOfAList,
@@ -227,6 +228,10 @@ impl Provider for Flawed {
         self.inner.write(&flawed).await
     }
 
+    fn pushes(&self) -> bool {
+        self.inner.pushes() && self.flaw != Flaw::SaysNotThatItPushes
+    }
+
     fn watch(&self, watched: &Watched) -> Option<WatchStream> {
         let stream = self.inner.watch(watched)?;
         match self.flaw {
@@ -309,6 +314,7 @@ async fn each_flaw_is_found_by_the_behaviour_that_is_there_for_it() {
         (Flaw::CreatesInHalves, "cancelled_writes_leave_whole_or_nothing"),
         (Flaw::PreviewsByWriting, "preview_writes_nothing"),
         (Flaw::PreviewsEqualAsDifferent, "preview_of_equal_is_empty"),
+        (Flaw::SaysNotThatItPushes, "it_pushes_where_it_says_so"),
         (Flaw::WatchesOnce, "watch_reports_a_change_from_outside"),
         (
             Flaw::TakesUnmarkedForAbsent,
