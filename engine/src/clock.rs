@@ -1,5 +1,7 @@
 //! What time it is, for what is counted over minutes and remembered from run to run.
 
+use std::time::Duration;
+
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
@@ -34,6 +36,11 @@ impl Clock {
         };
         now.replace_nanosecond(0).unwrap_or(now)
     }
+}
+
+/// The instant `wait` after `instant`; `instant` itself where a clock can't show so late a time.
+pub(crate) fn after(instant: Instant, wait: Duration) -> Instant {
+    instant.checked_add(wait).unwrap_or(instant)
 }
 
 /// A time as RFC 3339.

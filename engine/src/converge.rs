@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::apply::{Stop, apply};
+use crate::clock::after;
 use crate::cycle::{Engine, EngineError, Pass, Session};
 use crate::lease::{Lease, Timing};
 use crate::phase::{Event, IllegalTransition, Phase};
@@ -148,7 +149,7 @@ impl<'r> Run<'r> {
         Self {
             options,
             watcher,
-            deadline: started.checked_add(options.timeout).unwrap_or(started),
+            deadline: after(started, options.timeout),
             facts_read: started,
             poll: POLL.0,
             counts: BTreeMap::new(),
@@ -433,9 +434,7 @@ impl<'r> Run<'r> {
             (self.watcher)(Progress::Waiting(waiting.clone()));
             self.last_waiting = waiting;
         }
-        let until = Instant::now()
-            .checked_add(self.poll)
-            .map_or(self.deadline, |at| at.min(self.deadline));
+        let until = after(Instant::now(), self.poll).min(self.deadline);
         self.poll = self.poll.saturating_mul(2).min(POLL.1);
         if let Some(at) = self.next_look(session, pass)
             && pass.unready.is_empty()

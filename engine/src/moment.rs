@@ -8,6 +8,8 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::{Instant, timeout_at};
 
+use crate::clock::after;
+
 /// A moment, by two clocks: it has come when either says so.
 ///
 /// The runtime's clock stands still while the machine is suspended. Those who wait for a lease of ours count on.
@@ -31,7 +33,7 @@ impl Moment {
     /// The one that is so much later.
     pub(crate) fn plus(self, duration: Duration) -> Self {
         Self {
-            instant: self.instant.checked_add(duration).unwrap_or(self.instant),
+            instant: after(self.instant, duration),
             uptime: self.uptime.saturating_add(duration),
         }
     }

@@ -10,6 +10,7 @@ use holdfast_contract::{Observation, Provider, ProviderError, ProviderName, Seen
 use tokio::time::Instant;
 
 use crate::apply::Stop;
+use crate::clock::after;
 use crate::observe::{Snapshot, is_other};
 
 /// News that come so close after one another are taken together.
@@ -44,8 +45,7 @@ pub(super) async fn watch(
     let mut stream = select_all(streams);
     let mut pushed: Pushed = Vec::new();
     let (mut until, mut end, mut gathering) = (until, until, false);
-    let soon =
-        |pause: Duration, end: Instant| Instant::now().checked_add(pause).map_or(end, |at| at.min(end));
+    let soon = |pause: Duration, end: Instant| after(Instant::now(), pause).min(end);
     while !stop.is_stopped() {
         if stream.is_empty() {
             stop.sleep_until(until).await;

@@ -1,6 +1,7 @@
 //! When the next cycle is due although nobody says anything.
 
 use super::{Duration, Instant, Keeper, Pass, Run, jittered, pause};
+use crate::clock::after;
 
 /// How long what waits is left alone at first, and at most, before it is read again.
 const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
@@ -139,8 +140,4 @@ impl Keeper<'_> {
             Why::Other => Run::look_again(&mut self.session, pass),
         }
     }
-}
-
-fn after(now: Instant, wait: Duration) -> Instant {
-    now.checked_add(wait).unwrap_or(now)
 }

@@ -6,6 +6,7 @@ use super::{
     BTreeSet, Duration, Instant, Keeper, Kept, Pass, ProviderError, ProviderName, QUIET, Seen, Session,
     Wanted, objects, watch,
 };
+use crate::clock::after;
 use crate::observe::Snapshot;
 
 /// News that come so close after one another are taken together: one change of a person is often several events.
@@ -32,16 +33,15 @@ impl Keeper<'_> {
                 }
                 return;
             }
-            let quiet = now.checked_add(QUIET).unwrap_or(until);
+            let quiet = after(now, QUIET);
             tokio::select! {
                 () = stop.stopped() => return,
                 Ok(()) = asked(&mut self.trigger, self.due.ask) => return self.forget_all().await,
                 (provider, seen) = self.watches.next() => {
                     if self.take(&provider, seen).await {
                         let now = Instant::now();
-                        let at = |wait| now.checked_add(wait).unwrap_or(now);
-                        let end = gathering.map_or_else(|| at(GATHER), |(_, end)| end);
-                        gathering = Some((at(BURST), end));
+                        let end = gathering.map_or_else(|| after(now, GATHER), |(_, end)| end);
+                        gathering = Some((after(now, BURST), end));
                     }
                 }
                 () = tokio::time::sleep_until(until.min(quiet)) => {
