@@ -9,44 +9,16 @@
     reason = "tests"
 )]
 
+#[path = "support/documents.rs"]
+mod documents;
 mod support;
 
-use std::path::PathBuf;
-
+use documents::{folders, reversed};
 use holdfast_engine::Clock;
 use holdfast_engine::Report;
 use holdfast_policy::{bundle, load};
 use serde_json::Value;
 use support::{Case, root};
-
-/// The shipped policies, the examples and the cases of the engine.
-fn folders() -> Vec<PathBuf> {
-    let mut folders = Vec::new();
-    for parent in ["policies", "examples", "engine/tests/cases"] {
-        for entry in std::fs::read_dir(root().join(parent)).unwrap() {
-            let folder = entry.unwrap().path();
-            if folder.join("policy.yaml").is_file() {
-                folders.push(folder);
-            }
-        }
-    }
-    folders.sort();
-    folders
-}
-
-fn reversed(value: &Value) -> Value {
-    match value {
-        Value::Array(items) => items.iter().map(reversed).collect(),
-        Value::Object(fields) => {
-            let fields = fields
-                .iter()
-                .rev()
-                .map(|(key, value)| (key.clone(), reversed(value)));
-            Value::Object(fields.collect())
-        }
-        other => other.clone(),
-    }
-}
 
 /// The report without what tells where in the policy something stands, and when it was made.
 fn told(report: &Report) -> Value {
@@ -75,7 +47,7 @@ fn told(report: &Report) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn a_policy_plans_alike_as_a_file_and_as_a_resource_in_any_order_of_keys() {
-    let folders = folders();
+    let folders = folders(&root());
     assert!(folders.len() > 12, "the policies are gone");
     for folder in folders {
         // Plans hold times.

@@ -8,10 +8,13 @@
     reason = "tests"
 )]
 
+#[path = "../../tests/support/documents.rs"]
+mod documents;
 mod support;
 
 use std::path::Path;
 
+use documents::reversed;
 use holdfast_policy::{
     Code, Diagnostics, LONGEST_SUMMARY, Loaded, bundle, load, load_document, load_text, render, validate,
 };
@@ -36,21 +39,6 @@ fn faults(spec: &Value) -> Diagnostics {
 fn lines(spec: &Value) -> Vec<String> {
     let faults = faults(spec);
     faults.items().iter().map(ToString::to_string).collect()
-}
-
-/// The same document with the keys of every map in another order: a server keeps none.
-fn reversed(value: &Value) -> Value {
-    match value {
-        Value::Array(items) => items.iter().map(reversed).collect(),
-        Value::Object(fields) => {
-            let fields = fields
-                .iter()
-                .rev()
-                .map(|(key, value)| (key.clone(), reversed(value)));
-            Value::Object(fields.collect())
-        }
-        other => other.clone(),
-    }
 }
 
 fn bundled(loaded: &Loaded) -> Value {

@@ -9,32 +9,13 @@ use holdfast_memory::Operation;
 use serde_json::json;
 
 use crate::support::Case;
+use crate::support::fixtures::{set, take};
 use crate::{BUCKET, bucket, config_map, count, policy, resource, text};
 
 const MAP: &str = "
   rules:
     one: { ensure: kubernetes/Object, desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: one, namespace: default }, data: { a: '1', b: '2' } } }
 ";
-
-/// Another controller writes `data.a`, and holds it from then on, as an API server would say.
-fn take(case: &Case, value: &str) {
-    let edit = |object: &mut Value| {
-        let mut document = std::mem::take(object).expose_json().unwrap();
-        document["data"]["a"] = json!(value);
-        let managers = document["metadata"]["managedFields"].as_array_mut().unwrap();
-        managers.retain(|entry| entry["manager"] != "autoscaler");
-        for entry in managers.iter_mut() {
-            if let Some(data) = entry["fieldsV1"]["f:data"].as_object_mut() {
-                data.shift_remove("f:a");
-            }
-        }
-        managers.push(json!({ "manager": "autoscaler", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "time": "2026-01-01T00:00:00Z", "fieldsV1": { "f:data": { "f:a": {} } } }));
-        *object = document.into();
-    };
-    case.world
-        .edit(&config_map("one"), &"object".into(), edit)
-        .unwrap();
-}
 
 fn data(case: &Case, key: &str) -> String {
     let object = case.world.document(&config_map("one")).unwrap();
@@ -57,13 +38,7 @@ async fn a_field_that_is_changed_back_again_and_again_is_left_to_who_does_it_and
             take(&case, "theirs");
         }
         if round == 2 {
-            let spoil = |object: &mut Value| {
-                let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
-                data.as_map_mut().unwrap().insert("b".into(), "spoilt".into());
-            };
-            case.world
-                .edit(&config_map("one"), &"object".into(), spoil)
-                .unwrap();
+            set(&case, "one", "b", "spoilt");
         }
     };
     let report = case.apply_watched(Duration::from_secs(10), &fight).await;

@@ -13,7 +13,7 @@ const SHORT: Duration = Duration::from_secs(20);
 const LONG: Duration = Duration::from_mins(10);
 
 async fn apply(case: &Case, timeout: Duration) -> Report {
-    case.apply_for(timeout, true, &|_| {}).await
+    case.apply_watched(timeout, &|_| {}).await
 }
 
 /// The number of proofs that a report tells of, and whether they are enough.
@@ -41,7 +41,7 @@ async fn a_bucket_is_gone_only_after_three_proofs_over_five_minutes_and_is_not_s
             waiting.lock().unwrap().extend(reasons);
         }
     };
-    let report = case.apply_for(LONG, true, &watcher).await;
+    let report = case.apply_watched(LONG, &watcher).await;
     assert!(began.elapsed() >= Duration::from_mins(5), "{:?}", began.elapsed());
     assert!(began.elapsed() < Duration::from_mins(6), "{:?}", began.elapsed());
     assert_eq!(proofs(&report), Some((3, true)), "{}", text(&report));

@@ -9,7 +9,8 @@ use holdfast_memory::{Accident, Operation};
 use serde_json::json;
 
 use crate::support::Case;
-use crate::{bucket, config_map, count, policy, resource, text};
+use crate::support::fixtures::RUN;
+use crate::{bucket, config_map, count, deleted, policy, resource, text};
 
 /// While a `ConfigMap` with the label `run` is there, the Deployment isn't rolled out.
 const HELD: &str = "
@@ -38,7 +39,6 @@ const HELD: &str = "
 ";
 
 const SERVER: &str = r#"server["Deployment/server"]"#;
-const RUN: &str = "objects: [ { apiVersion: v1, kind: ConfigMap, metadata: { name: nightly, namespace: default, labels: { run: now } } } ]";
 
 fn deployment() -> ResourceKey {
     objects::key(&ApiType::new("apps/v1", "Deployment"), Some("default"), "server")
@@ -289,12 +289,8 @@ async fn a_forbidden_thing_goes_after_what_the_policy_puts_in_front() {
     assert_eq!(resource(&plan, "agents").waits, ["server"], "{}", text(&plan));
     let report = case.apply().await;
     assert!(report.is_converged(), "{}", text(&report));
-    let deleted: Vec<String> = case
-        .world
-        .requests()
-        .into_iter()
-        .filter(|request| request.operation == Operation::Delete)
-        .map(|request| request.target)
-        .collect();
-    assert_eq!(deleted, ["ConfigMap default/server", "ConfigMap default/agents"]);
+    assert_eq!(
+        deleted(&case),
+        ["ConfigMap default/server", "ConfigMap default/agents"]
+    );
 }

@@ -15,7 +15,7 @@ use crate::{bucket, config_map, count, policy, resource, text};
 const LONG: Duration = Duration::from_mins(5);
 
 async fn apply(case: &Case, timeout: Duration) -> Report {
-    case.apply_for(timeout, true, &|_| {}).await
+    case.apply_watched(timeout, &|_| {}).await
 }
 
 /// A case whose ledger and record are gone, and its bucket too where `bucket_too`.
@@ -70,7 +70,7 @@ async fn where_there_are_signs_of_an_earlier_life_the_search_is_repeated_a_minut
         }
     };
     case.world.forget_requests();
-    let report = case.apply_for(LONG, true, &watcher).await;
+    let report = case.apply_watched(LONG, &watcher).await;
     assert!(report.is_converged(), "{}", text(&report));
     assert!(began.elapsed() >= Duration::from_mins(1), "{:?}", began.elapsed());
     assert_eq!(count(&case, Operation::Find), 2);

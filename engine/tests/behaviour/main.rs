@@ -27,61 +27,10 @@ mod settling;
 mod takeover;
 mod writes;
 
-use holdfast_contract::{ApiType, ProviderError, ResourceKey};
-use holdfast_engine::objects;
-use holdfast_engine::report::{Report, ResourceReport, TextOptions, plan_text};
+use holdfast_contract::ProviderError;
 use holdfast_memory::Operation;
 use support::Case;
-
-pub(crate) fn policy(rules: &str) -> String {
-    format!(
-        "apiVersion: holdfast.dev/v1alpha1\nkind: Policy\nmetadata: {{ name: test }}\nspec:\n  language: 1\n{rules}"
-    )
-}
-
-pub(crate) fn config_map(name: &str) -> ResourceKey {
-    objects::key(&ApiType::new("v1", "ConfigMap"), Some("default"), name)
-}
-
-pub(crate) fn bucket(name: &str) -> ResourceKey {
-    ResourceKey {
-        provider: "s3".into(),
-        kind: "s3/Bucket".into(),
-        api: None,
-        namespace: None,
-        name: name.to_owned(),
-        region: None,
-    }
-}
-
-pub(crate) fn text(report: &Report) -> String {
-    plan_text(report, TextOptions::default())
-}
-
-pub(crate) fn resource<'r>(report: &'r Report, address: &str) -> &'r ResourceReport {
-    let found = report
-        .resources
-        .iter()
-        .find(|resource| resource.address == address);
-    found.unwrap_or_else(|| panic!("no {address} in\n{}", text(report)))
-}
-
-pub(crate) const TWO_MAPS: &str = "
-  rules:
-    one: { ensure: kubernetes/Object, desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: one, namespace: default }, data: { a: '1' } } }
-    two: { ensure: kubernetes/Object, desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: two, namespace: default }, data: { b: '2' } } }
-";
-
-pub(crate) const BUCKET: &str = "
-  providers: { s3: { region: us-east-2 } }
-  rules:
-    data:
-      ensure: s3/Bucket
-      name: acme-data
-      desired:
-        versioning: { status: Enabled }
-        tags: { owner: us }
-";
+pub(crate) use support::fixtures::{BUCKET, TWO_MAPS, bucket, config_map, policy, resource, text};
 
 pub(crate) const GENERATED: &str = "
   providers: { s3: { region: us-east-2 } }
@@ -99,6 +48,16 @@ pub(crate) fn count(case: &Case, operation: Operation) -> usize {
         .iter()
         .filter(|request| request.operation == operation)
         .count()
+}
+
+/// What was deleted since the world was last asked to forget, in that order.
+pub(crate) fn deleted(case: &Case) -> Vec<String> {
+    let requests = case.world.requests();
+    requests
+        .into_iter()
+        .filter(|request| request.operation == Operation::Delete)
+        .map(|request| request.target)
+        .collect()
 }
 
 /// A cluster that can't be reached.

@@ -8,7 +8,7 @@ use holdfast_memory::{Accident, Operation};
 use serde_json::json;
 
 use crate::support::Case;
-use crate::{bucket, config_map, count, policy, resource, text};
+use crate::{bucket, config_map, count, deleted, policy, resource, text};
 
 fn map(rule: &str, name: &str, more: &str) -> String {
     format!(
@@ -316,14 +316,7 @@ async fn what_needed_another_goes_before_it() {
     case.world.forget_requests();
     let report = case.apply().await;
     assert!(report.is_converged(), "{}", text(&report));
-    let deleted: Vec<String> = case
-        .world
-        .requests()
-        .into_iter()
-        .filter(|request| request.operation == Operation::Delete)
-        .map(|request| request.target)
-        .collect();
-    assert_eq!(deleted, ["ConfigMap team/member", "Namespace team"]);
+    assert_eq!(deleted(&case), ["ConfigMap team/member", "Namespace team"]);
 }
 
 const STORE: &str = "

@@ -38,7 +38,7 @@ async fn a_store_that_shows_the_old_value_for_a_while_is_asked_again_and_not_wri
             waiting.lock().unwrap().extend(reasons);
         }
     };
-    let report = case.apply_for(Duration::from_mins(5), true, &watcher).await;
+    let report = case.apply_watched(Duration::from_mins(5), &watcher).await;
     assert!(report.is_converged(), "{}", text(&report));
     assert_eq!(count(&case, Operation::Set), 1);
     assert!(began.elapsed() < Duration::from_mins(2), "{:?}", began.elapsed());
@@ -63,7 +63,7 @@ async fn a_third_value_is_drift_however_fresh_our_write_is() {
         }
     };
     let began = Instant::now();
-    let report = case.apply_for(Duration::from_mins(5), true, &watcher).await;
+    let report = case.apply_watched(Duration::from_mins(5), &watcher).await;
     assert!(report.is_converged(), "{}", text(&report));
     assert_eq!(count(&case, Operation::Set), 2);
     assert!(began.elapsed() < Duration::from_mins(1), "{:?}", began.elapsed());
@@ -79,7 +79,7 @@ async fn an_old_value_that_stays_is_told_after_two_minutes() {
         }
     };
     let began = Instant::now();
-    let report = case.apply_for(Duration::from_mins(5), true, &watcher).await;
+    let report = case.apply_watched(Duration::from_mins(5), &watcher).await;
     assert!(began.elapsed() >= Duration::from_mins(2), "{:?}", began.elapsed());
     let data = resource(&report, "data");
     assert_eq!(data.phase, Phase::Blocked, "{}", text(&report));

@@ -23,30 +23,15 @@ use std::time::Duration;
 use holdfast_contract::{ApiType, ResourceKey, Value};
 use holdfast_engine::{Clock, KeepOptions, Kept, Phase, Report, Stop, Timing, objects};
 use support::Case;
+pub(crate) use support::fixtures::{BUCKET, config_map, policy, set};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-pub(crate) fn policy(rules: &str) -> String {
-    format!(
-        "apiVersion: holdfast.dev/v1alpha1\nkind: Policy\nmetadata: {{ name: test }}\nspec:\n  language: 1\n{rules}"
-    )
-}
-
-pub(crate) fn config_map(name: &str) -> ResourceKey {
-    objects::key(&ApiType::new("v1", "ConfigMap"), Some("default"), name)
-}
-
 pub(crate) const MAP: &str = "
   rules:
     one: { ensure: kubernetes/Object, desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: one, namespace: default }, data: { a: '1' } } }
-";
-
-pub(crate) const BUCKET: &str = "
-  providers: { s3: { region: us-east-2 } }
-  rules:
-    data: { ensure: s3/Bucket, name: acme-data, desired: { versioning: { status: Enabled }, tags: { owner: us } } }
 ";
 
 /// Who looks on while a policy is kept.
@@ -150,20 +135,6 @@ pub(crate) async fn kept<'c>(case: &'c Case, body: impl AsyncFnOnce(&mut Onlooke
 pub(crate) fn requests(case: &Case) -> Vec<String> {
     let requests = case.world.requests();
     requests.iter().map(|request| format!("{request:?}")).collect()
-}
-
-/// Somebody gives the map `name` another value of `key`.
-pub(crate) fn set(case: &Case, name: &str, key: &str, value: &str) {
-    let (key, value) = (key.to_owned(), value.to_owned());
-    let edit = |object: &mut Value| {
-        let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
-        data.as_map_mut()
-            .unwrap()
-            .insert(key.as_str().into(), value.as_str().into());
-    };
-    case.world
-        .edit(&config_map(name), &"object".into(), edit)
-        .unwrap();
 }
 
 /// Whether the `a` of a map is `value`.

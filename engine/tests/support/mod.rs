@@ -1,5 +1,7 @@
 //! What the engine's tests share: the real kinds on a world in memory.
 
+pub mod fixtures;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,11 +117,19 @@ impl Case {
     }
 
     pub async fn apply_with(&self, wait: bool) -> Report {
-        self.apply_for(Duration::from_secs(10), wait, &|_| {}).await
+        self.apply_as(Duration::from_secs(10), wait, &|_| {}).await
     }
 
-    /// Applies for at most `timeout`, and tells `watcher` of it.
-    pub async fn apply_for(
+    /// Applies for at most `timeout`, and tells `watcher` what happens.
+    pub async fn apply_watched(
+        &self,
+        timeout: Duration,
+        watcher: &(dyn Fn(Progress<'_>) + Send + Sync),
+    ) -> Report {
+        self.apply_as(timeout, true, watcher).await
+    }
+
+    async fn apply_as(
         &self,
         timeout: Duration,
         wait: bool,
@@ -130,26 +140,6 @@ impl Case {
             holder: Holder("test".to_owned()),
             timeout,
             wait,
-            stop: Stop::default(),
-        };
-        let parameters = self.parameters().await;
-        self.engine
-            .apply(&self.policy, &parameters, &options, watcher)
-            .await
-            .unwrap()
-    }
-
-    /// Applies for at most `timeout`, and tells `watcher` what happens.
-    pub async fn apply_watched(
-        &self,
-        timeout: Duration,
-        watcher: &(dyn Fn(holdfast_engine::Progress<'_>) + Send + Sync),
-    ) -> Report {
-        let options = ApplyOptions {
-            timing: Timing::default(),
-            holder: Holder("test".to_owned()),
-            timeout,
-            wait: true,
             stop: Stop::default(),
         };
         let parameters = self.parameters().await;

@@ -8,9 +8,13 @@
     reason = "tests"
 )]
 
+#[path = "../../../engine/tests/support/documents.rs"]
+mod documents;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use documents::folders;
 use holdfast_contract::Registry;
 use holdfast_e2e::{Output, root, sandbox};
 use holdfast_kubernetes::{Connection, KubernetesFactory};
@@ -51,21 +55,6 @@ async fn bundled(folder: &Path, namespace: &str) -> Value {
         .await
         .exits(0);
     serde_saphyr::from_str(&stdout).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
-}
-
-/// All policies that there are here, valid ones.
-fn folders() -> Vec<PathBuf> {
-    let mut folders = Vec::new();
-    for parent in ["policies", "examples", "engine/tests/cases"] {
-        for entry in root().join(parent).read_dir().unwrap() {
-            let folder = entry.unwrap().path();
-            if folder.join("policy.yaml").is_file() {
-                folders.push(folder);
-            }
-        }
-    }
-    folders.sort();
-    folders
 }
 
 fn policy(namespace: &str, name: &str, spec: &Value) -> Value {
@@ -133,7 +122,7 @@ async fn the_definition_is_accepted_and_explains_itself() {
 #[tokio::test]
 async fn every_policy_comes_back_as_it_was_written_and_is_valid() {
     let (cluster, namespace) = cluster().await;
-    let folders = folders();
+    let folders = folders(&root());
     assert!(folders.len() > 12, "the policies are gone");
     for folder in folders {
         let document = bundled(&folder, &namespace).await;

@@ -61,7 +61,7 @@ async fn a_vanished_bucket_has_a_series_as_long_as_it_is_gone() {
     case.world.delete(&bucket("acme-data")).unwrap();
     metrics.report(&case.policy.id, &case.apply().await);
     assert!(!gone(&metrics), "not before it is proven");
-    let proven = case.apply_for(Duration::from_mins(10), true, &|_| {}).await;
+    let proven = case.apply_watched(Duration::from_mins(10), &|_| {}).await;
     metrics.report(&case.policy.id, &proven);
     assert!(gone(&metrics), "{}", series(&metrics));
     case.world.put("buckets: { acme-data: { region: us-east-2, tags: { owner: us }, versioning: { status: Enabled } } }").unwrap();

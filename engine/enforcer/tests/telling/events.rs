@@ -254,7 +254,7 @@ async fn a_vanished_bucket_is_told_when_it_is_proven() {
     for _ in 0..3 {
         tokio::time::sleep(std::time::Duration::from_secs(150)).await;
         drop(
-            case.apply_for(std::time::Duration::from_secs(5), true, &|_| {})
+            case.apply_watched(std::time::Duration::from_secs(5), &|_| {})
                 .await,
         );
     }

@@ -23,13 +23,13 @@ mod status;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use holdfast_contract::{ApiType, ResourceKey, Value};
 use holdfast_enforcer::status::Standing;
 use holdfast_enforcer::story::{News, Story};
-use holdfast_engine::report::{TextOptions, plan_text};
-use holdfast_engine::{Clock, Progress, Report, objects};
+use holdfast_engine::{Clock, Progress, Report};
 use serde_json::{Value as Json, json};
 use support::Case;
+use support::fixtures::set;
+pub(crate) use support::fixtures::{BUCKET, RUN, TWO_MAPS, bucket, config_map, policy, text};
 use time::OffsetDateTime;
 use time::macros::datetime;
 
@@ -41,29 +41,6 @@ pub(crate) fn case(rules: &str, sandbox: &str) -> Case {
     case.engine.clock = Clock::Since(NOW, tokio::time::Instant::now());
     case
 }
-
-pub(crate) fn policy(rules: &str) -> String {
-    format!(
-        "apiVersion: holdfast.dev/v1alpha1\nkind: Policy\nmetadata: {{ name: test }}\nspec:\n  language: 1\n{rules}"
-    )
-}
-
-pub(crate) const TWO_MAPS: &str = "
-  rules:
-    one: { ensure: kubernetes/Object, desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: one, namespace: default }, data: { a: '1' } } }
-    two: { ensure: kubernetes/Object, desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: two, namespace: default }, data: { b: '2' } } }
-";
-
-pub(crate) const BUCKET: &str = "
-  providers: { s3: { region: us-east-2 } }
-  rules:
-    data:
-      ensure: s3/Bucket
-      name: acme-data
-      desired:
-        versioning: { status: Enabled }
-        tags: { owner: us }
-";
 
 /// While a `ConfigMap` with the label `run` is there, the Deployment isn't rolled out.
 pub(crate) const HELD: &str = "
@@ -90,36 +67,9 @@ pub(crate) const HELD: &str = "
             spec: { containers: [ { name: server, image: 'server:2' } ] }
 ";
 
-pub(crate) const RUN: &str = "objects: [ { apiVersion: v1, kind: ConfigMap, metadata: { name: nightly, namespace: default, labels: { run: now } } } ]";
-
-pub(crate) fn config_map(name: &str) -> ResourceKey {
-    objects::key(&ApiType::new("v1", "ConfigMap"), Some("default"), name)
-}
-
-pub(crate) fn bucket(name: &str) -> ResourceKey {
-    ResourceKey {
-        provider: "s3".into(),
-        kind: "s3/Bucket".into(),
-        api: None,
-        namespace: None,
-        name: name.to_owned(),
-        region: None,
-    }
-}
-
 /// Somebody changes `data.KEY` of the map `name`.
 pub(crate) fn spoil(case: &Case, name: &str, key: &str) {
-    let edit = |object: &mut Value| {
-        let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
-        data.as_map_mut().unwrap().insert(key.into(), "hunter2".into());
-    };
-    case.world
-        .edit(&config_map(name), &"object".into(), edit)
-        .unwrap();
-}
-
-pub(crate) fn text(report: &Report) -> String {
-    plan_text(report, TextOptions::default())
+    set(case, name, key, "hunter2");
 }
 
 /// One cycle, as it is told: the report before writes, each write, and the report at the end.
@@ -131,7 +81,7 @@ pub(crate) async fn cycle(case: &Case, story: &Mutex<Story>) -> (Report, Vec<New
             story.lock().unwrap().written(outcome);
         }
     };
-    let report = case.apply_for(Duration::from_secs(10), true, &watcher).await;
+    let report = case.apply_watched(Duration::from_secs(10), &watcher).await;
     news.extend(story.lock().unwrap().report(&report, case.policy.suspend));
     (report, news)
 }

@@ -13,9 +13,9 @@ use holdfast_memory::{Accident, Operation};
 use serde_json::{Value as Json, json};
 
 use crate::support::Case;
+use crate::support::fixtures::take;
 use crate::{
-    BUCKET, HELD, NOW, RUN, TWO_MAPS, bucket, case, config_map, cycle, policy, spoil, standing, status_of,
-    text,
+    BUCKET, HELD, NOW, RUN, TWO_MAPS, bucket, case, cycle, policy, spoil, standing, status_of, text,
 };
 
 fn shown(status: &Json) -> String {
@@ -43,7 +43,7 @@ fn of_report(report: &Report) -> String {
 }
 
 async fn applied(case: &Case, timeout: u64) -> Report {
-    case.apply_for(Duration::from_secs(timeout), true, &|_| {}).await
+    case.apply_watched(Duration::from_secs(timeout), &|_| {}).await
 }
 
 #[tokio::test]
@@ -240,32 +240,14 @@ async fn a_hold_is_waited_for_and_the_status_says_until_when() {
 async fn a_contested_resource_stalls_the_policy_and_names_the_other_manager() {
     let case = case(TWO_MAPS, "");
     case.apply().await;
-    let take = || {
-        let edit = |object: &mut holdfast_contract::Value| {
-            let mut document = std::mem::take(object).expose_json().unwrap();
-            document["data"]["a"] = json!("theirs");
-            let managers = document["metadata"]["managedFields"].as_array_mut().unwrap();
-            managers.retain(|entry| entry["manager"] != "autoscaler");
-            for entry in managers.iter_mut() {
-                if let Some(data) = entry["fieldsV1"]["f:data"].as_object_mut() {
-                    data.shift_remove("f:a");
-                }
-            }
-            managers.push(json!({ "manager": "autoscaler", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "time": "2026-01-01T00:00:00Z", "fieldsV1": { "f:data": { "f:a": {} } } }));
-            *object = document.into();
-        };
-        case.world
-            .edit(&config_map("one"), &"object".into(), edit)
-            .unwrap();
-    };
-    take();
+    take(&case, "theirs");
     let rounds = AtomicUsize::new(0);
     let fight = |progress: Progress<'_>| {
         if matches!(progress, Progress::Written(..)) && rounds.fetch_add(1, Ordering::SeqCst) < 3 {
-            take();
+            take(&case, "theirs");
         }
     };
-    let report = case.apply_for(Duration::from_secs(10), true, &fight).await;
+    let report = case.apply_watched(Duration::from_secs(10), &fight).await;
     assert_eq!(report.resources[0].phase, Phase::Contested, "{}", text(&report));
     let told = of_report(&report);
     assert!(
