@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_contract::{Facet, Kind, KindName, Path, Segment};
+use holdfast_contract::{Facet, Kind, KindName};
 use holdfast_expression::{Environment, Type, suggest};
 
 use super::cases::{Case, VERBS};
-use super::compile::{TreeCompiler, condition, expression, path, path_text, template, verbatim};
+use super::compile::{TreeCompiler, condition, expression, path, path_text, template};
 use super::environments::{Extra, Names, This, Wanted, inner_each};
 use super::fields::{Fields, list, one_of, text, wrong_type};
 use super::gates::{checks, known_facet, requirements};
@@ -16,16 +16,18 @@ use super::providers;
 use super::rule::settled;
 use crate::anchor::Anchor;
 use crate::check::Known;
-use crate::check::shape::{self, Strictness};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::json_path::PathQuery;
 use crate::kinds::{Kinds, OBJECT};
 use crate::model::{
-    Adopt, AdoptBy, Allowance, Document, Hold, Mode, Name, OnConflict, OnRemove, OnVanish, Record, Stamp,
-    TakeOver, Template, Variant, Verb,
+    Adopt, AdoptBy, Allowance, Hold, Mode, Name, OnConflict, OnRemove, OnVanish, Stamp, TakeOver, Template,
+    Variant, Verb,
 };
 use crate::yaml::{Data, Key, Node};
+
+mod documents;
+mod naming;
 
 /// The fields of a rule that its cases may have too.
 pub(crate) const VARIANT_FIELDS: &[&str] = &[
@@ -279,76 +281,6 @@ impl Reader<'_> {
         }
     }
 
-    fn name(&self, verb: Verb, key: &Key, faults: &mut Diagnostics) -> Option<Name> {
-        let Some(node) = self.fields.get("name") else {
-            let is_named = self.scope.names.kinds.is_known(self.kind_name) && self.kind_name != OBJECT;
-            if verb != Verb::Check && is_named && self.fields.node().get("name").is_none() {
-                let message = format!("rule `{}` needs the `name` of its {}", key.text, self.kind_name);
-                faults.push(Diagnostic::error(Code::MissingField, key.place.clone(), message));
-            }
-            return None;
-        };
-        if self.kind_name == OBJECT {
-            let fault = Diagnostic::error(
-                Code::Conflict,
-                node.place.clone(),
-                "an object is named by its document",
-            );
-            faults.push(fault.with_hint("put the name under `desired.metadata.name`"));
-            return None;
-        }
-        let Data::Map(_) = &node.data else {
-            return template(node, "name", self.plain, faults).map(Name::Given);
-        };
-        let fields = Fields::of(node, "`name`", &["generate", "record"], faults)?;
-        let generate = fields.required("generate", faults)?;
-        if verb != Verb::Ensure {
-            let message = "a name is generated only where the resource is ensured";
-            faults.push(Diagnostic::error(Code::Conflict, generate.place.clone(), message));
-        }
-        let prefix = template(generate, "generate", self.plain, faults)?;
-        let record = fields.get("record").map(|node| self.record(node, faults));
-        Some(Name::Generate {
-            prefix,
-            record: settled(record)?,
-        })
-    }
-
-    /// `rules.install.status.storageBucket.name`: a field of another rule's document, not an expression.
-    fn record(&self, node: &Node, faults: &mut Diagnostics) -> Option<Record> {
-        let written = text(node, "record", faults)?;
-        let mut steps = written.split('.');
-        let root = steps.next();
-        let rule = steps.next().unwrap_or_default();
-        let keys: Vec<Segment> = steps.map(|step| Segment::Key(step.to_owned())).collect();
-        let plain = written
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-'));
-        if root != Some("rules") || keys.is_empty() || !plain {
-            let message = "`record` names a field of another rule's document";
-            let fault = Diagnostic::error(Code::InvalidValue, node.place.clone(), message);
-            faults.push(fault.with_hint("write it as `rules.RULE.status.field`"));
-            return None;
-        }
-        if !self.scope.known.rule(rule, &node.place, faults) {
-            return None;
-        }
-        let record = Record {
-            rule: rule.to_owned(),
-            path: Path::from(keys),
-            place: node.place.clone(),
-        };
-        if self.scope.each {
-            let message =
-                "a rule with `forEach` can't have a `record`: its instances would all write one field";
-            let fault = Diagnostic::error(Code::Conflict, node.place.clone(), message);
-            faults.push(fault.with_hint("leave `record` out: the ledger remembers a name for each instance"));
-            return None;
-        }
-        self.scope.known.record(&record, faults);
-        Some(record)
-    }
-
     fn mode(&self, faults: &mut Diagnostics) -> Option<Template> {
         let node = self.fields.get("mode")?;
         let compiled = template(node, "mode", self.plain, faults)?;
@@ -380,93 +312,6 @@ impl Reader<'_> {
             return wrong_type(node, "adopt", "a map of texts", faults);
         }
         Some(Adopt { by, tree })
-    }
-
-    fn documents(
-        &self,
-        verb: Verb,
-        key: &Key,
-        kind: Option<&dyn Kind>,
-        initial: &[PathQuery],
-        faults: &mut Diagnostics,
-    ) -> Vec<Document> {
-        if verb == Verb::Check {
-            return Vec::new();
-        }
-        let this = This::Identity(self.kind_name.to_owned());
-        let environment = self.scope.environment(this.clone(), Extra::None);
-        let random = self.scope.environment(this, Extra::Random);
-        let under: Vec<Vec<String>> = initial.iter().map(PathQuery::leading_names).collect();
-        let random = (!under.is_empty()).then_some((&*random, under));
-        let compiler = TreeCompiler {
-            environment: &environment,
-            random,
-            each: &inner_each,
-        };
-        let mut documents = Vec::new();
-        for (node, computed) in self.nodes(faults) {
-            let tree = if computed {
-                compiler.tree(&node, faults)
-            } else {
-                verbatim(&node)
-            };
-            match kind {
-                Some(_) if self.kind_name == OBJECT => shape::check_object(&tree, verb, faults),
-                Some(kind) => {
-                    let strictness = if verb == Verb::Ensure {
-                        Strictness::Whole
-                    } else {
-                        Strictness::Partial
-                    };
-                    shape::check(&tree, kind.shape(), self.kind_name, strictness, faults);
-                }
-                None => {}
-            }
-            documents.push(Document { tree });
-        }
-        let says_nothing = ["desired", "manifests", "templates"]
-            .iter()
-            .all(|name| self.fields.node().get(name).is_none());
-        if self.kind_name == OBJECT && says_nothing {
-            let message = format!("rule `{}` doesn't say which objects", key.text);
-            let fault = Diagnostic::error(Code::MissingField, key.place.clone(), message);
-            faults.push(fault.with_hint("add `desired`, `manifests` or `templates`"));
-        }
-        documents
-    }
-
-    /// The documents as written, and whether they have templates in them.
-    fn nodes(&self, faults: &mut Diagnostics) -> Vec<(Arc<Node>, bool)> {
-        let mut nodes = Vec::new();
-        if let Some(desired) = self.fields.get("desired") {
-            match &desired.data {
-                Data::List(items) if self.kind_name == OBJECT => {
-                    nodes.extend(items.iter().map(|item| (Arc::new(item.clone()), true)));
-                }
-                Data::Map(_) => nodes.push((Arc::new(desired.clone()), true)),
-                Data::Text(text, _) if text.contains("${") => nodes.push((Arc::new(desired.clone()), true)),
-                _ => {
-                    let expected = if self.kind_name == OBJECT {
-                        "a map, or a list of maps"
-                    } else {
-                        "a map"
-                    };
-                    wrong_type::<()>(desired, "desired", expected, faults);
-                }
-            }
-        }
-        for (field, computed) in [("manifests", false), ("templates", true)] {
-            if let Some(node) = self.fields.get(field).filter(|_| self.kind_name != OBJECT) {
-                let message = format!("`{field}` hold objects; a {} has `desired`", self.kind_name);
-                faults.push(Diagnostic::error(Code::Conflict, node.place.clone(), message));
-                continue;
-            }
-            for (_, pattern) in self.fields.texts(field, faults) {
-                let documents = self.scope.known.documents(pattern);
-                nodes.extend(documents.iter().map(|document| (Arc::clone(document), computed)));
-            }
-        }
-        nodes
     }
 
     fn paths(&self, name: &str, faults: &mut Diagnostics) -> Vec<PathQuery> {
