@@ -1,16 +1,10 @@
 //! Asking the server what a write would do.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::time::Duration;
-
 use holdfast_contract::{
-    Action, Change, Conflict, Desired, Difference, Facet, Fidelity, Guard, Kind as _, Observed, Path,
-    Preview, ProviderError, ResourceKey, Segment, Value, Write,
+    Action, Change, Desired, Difference, Facet, Fidelity, Guard, Kind as _, Observed, Path, Preview,
+    ProviderError, Value, Write,
 };
 use serde_json::{Value as Json, json};
-use sha2::{Digest, Sha256};
-use tokio::time::Instant;
 
 use crate::client::Failure;
 use crate::diff::diff;
@@ -18,20 +12,19 @@ use crate::discovery::Resource;
 use crate::kind::{OBJECT, STATUS};
 use crate::lists::{self, Type};
 use crate::observe::observed as read;
-use crate::owned::{Owners, our_set};
+use crate::owned::our_set;
 use crate::provider::Server;
 use crate::secret::Taint;
 use crate::takeover::{Moved, moved};
 use crate::write::{Apply, Sent, deletion, managed_fields, resource_of};
 use crate::{merge, types};
 
-/// How long a verdict holds. Webhooks and definitions may change meanwhile, and nobody tells.
-const KEPT: Duration = Duration::from_hours(24);
-/// How many verdicts are kept. When there are more, all are forgotten: asking again costs a request each.
-const VERDICTS_MAX: usize = 10_000;
+mod disputes;
+mod verdicts;
 
-/// What the server calls the holder of all fields of an object that was written when nobody kept account of it.
-const NOBODY_KNOWN: &str = "before-first-apply";
+use disputes::{explain, is_of_a_changed_value};
+pub(crate) use verdicts::Verdicts;
+use verdicts::verdict_key;
 
 /// What `write` would do.
 pub(crate) async fn preview(server: &Server, write: &Write) -> Result<Preview, ProviderError> {
@@ -292,26 +285,6 @@ fn type_of(write: &Write) -> Type<'_> {
     }
 }
 
-/// Says of each replaced value who wrote it last; the conflicts that the change of any of it means, named as in
-/// `declared`.
-fn explain(found: &mut [Difference], held: &Owners<'_>, old: &Value, declared: &Value) -> Vec<Conflict> {
-    let mut conflicts = Vec::new();
-    for difference in found {
-        conflicts.extend(
-            disputes(&difference.path, held, old).map(|(path, manager)| Conflict {
-                path: as_declared(&path, declared),
-                manager,
-            }),
-        );
-        if matches!(difference.change, Change::Replace { .. }) {
-            difference.note = held.at(&difference.path, old).note();
-        }
-    }
-    conflicts.sort_by(|a, b| (&a.path, &a.manager).cmp(&(&b.path, &b.manager)));
-    conflicts.dedup();
-    conflicts
-}
-
 /// What the dry run's answer `after` says.
 fn compared(
     server: &Server,
@@ -376,85 +349,6 @@ fn compared(
     }
 }
 
-/// Who else holds the value that a change at `path` changes, and where that value begins: what is one value is
-/// disputed as one.
-fn disputes(
-    path: &Path,
-    held: &Owners<'_>,
-    document: &Value,
-) -> impl Iterator<Item = (Path, String)> + use<> {
-    let mut found = Vec::new();
-    if !held.known && document.at_path(path).is_some() {
-        found.push((path.clone(), NOBODY_KNOWN.to_owned()));
-    }
-    let segments = path.segments();
-    for length in 1..=segments.len() {
-        let around = Path::from(segments.iter().take(length).cloned().collect::<Vec<_>>());
-        let is_empty = match document.at_path(&around) {
-            Some(Value::Map(entries)) => entries.is_empty(),
-            Some(Value::List(items)) => items.is_empty(),
-            _ => false,
-        };
-        let owners = held.at(&around, document);
-        // Who holds an empty map holds nothing that may come into it.
-        if !(is_empty && length < segments.len()) {
-            found.extend(
-                owners
-                    .others_of_the_whole()
-                    .map(|manager| (around.clone(), manager.to_owned())),
-            );
-        }
-        if !found.is_empty() {
-            break;
-        }
-    }
-    found.into_iter()
-}
-
-/// `path` with its items named by those keys only that they have in `declared`.
-fn as_declared(path: &Path, declared: &Value) -> Path {
-    let mut named = Path::root();
-    let mut node = Some(declared);
-    for segment in path.segments() {
-        let segment = match (segment, node.and_then(|node| node.exposed().as_list())) {
-            (Segment::Item(keys), Some(items)) => {
-                let given = |item: &Value| -> Vec<(String, String)> {
-                    let has = |(key, _): &&(String, String)| item.get(key).is_some();
-                    keys.iter().filter(has).cloned().collect()
-                };
-                let is_it = |item: &&Value| {
-                    let given = given(item);
-                    let is_same = |(key, text): &(String, String)| {
-                        item.get(key)
-                            .is_some_and(|own| own.exposed().to_string() == *text)
-                    };
-                    !given.is_empty() && given.iter().all(is_same)
-                };
-                items
-                    .iter()
-                    .find(is_it)
-                    .map_or_else(|| segment.clone(), |item| Segment::Item(given(item)))
-            }
-            _ => segment.clone(),
-        };
-        let single = Path::from(vec![segment.clone()]);
-        node = node.and_then(|node| node.at_path(&single));
-        named = named.join(segment);
-    }
-    named
-}
-
-/// Whether `path` is a part of something that others hold as one value, of which another part is changed: that it
-/// comes back to us as a whole goes without saying.
-fn is_of_a_changed_value(path: &Path, changed: &[Path], held: &Owners<'_>, document: &Value) -> bool {
-    let segments = path.segments();
-    (1..segments.len()).any(|length| {
-        let around = Path::from(segments.iter().take(length).cloned().collect::<Vec<_>>());
-        let owners = held.at(&around, document);
-        owners.whole() && !owners.ours.any() && changed.iter().any(|one| lists::is_below(one, &around))
-    })
-}
-
 /// Whether the apply would change what we hold.
 fn gains(before: &Observed, after: &Observed, manager: &str, facet: &Facet) -> bool {
     let set = |observed: &Observed| {
@@ -487,71 +381,4 @@ fn seal(old: &Value, found: &mut [Difference], desired: &Desired) {
         };
     }
     Taint::of(&desired.value).seal_all(found);
-}
-
-/// What a verdict is about: the write, what was declared, and what stood there of it.
-type VerdictKey = (ResourceKey, Facet, [u8; 32]);
-
-fn verdict_key(
-    server: &Server,
-    write: &Write,
-    facet: &Facet,
-    desired: &Desired,
-    observed: &Observed,
-) -> VerdictKey {
-    let body = server
-        .kind
-        .applied(facet, desired, Some(observed), &write.manager);
-    let ours = observed
-        .value(&OBJECT.into())
-        .and_then(|object| our_set(object, &write.manager, facet.as_str() == STATUS));
-    let there = observed.value(facet).map(|there| declared_part(&body, there));
-    let mut hash = Sha256::new();
-    for part in [Some(&body), there.as_ref(), ours] {
-        let text = part
-            .and_then(Value::expose_json)
-            .map(|json| json.to_string())
-            .unwrap_or_default();
-        hash.update(text.len().to_be_bytes());
-        hash.update(text);
-    }
-    hash.update(&write.manager);
-    hash.update(observed.uid.as_deref().unwrap_or_default());
-    (write.key.clone(), facet.clone(), hash.finalize().into())
-}
-
-/// What is observed of the declared fields; lists as they are.
-fn declared_part(declared: &Value, there: &Value) -> Value {
-    match (declared.exposed(), there.exposed()) {
-        (Value::Map(declared), Value::Map(there)) => Value::Map(
-            declared
-                .iter()
-                .filter_map(|(key, value)| Some((key.clone(), declared_part(value, there.get(key)?))))
-                .collect(),
-        ),
-        (_, there) => there.clone(),
-    }
-}
-
-/// Writes that the server has said would change nothing, though the local comparison finds a difference.
-///
-/// Only such verdicts are kept: any other is followed by a write. They name content by hash alone.
-#[derive(Debug, Default)]
-pub(crate) struct Verdicts(Mutex<BTreeMap<VerdictKey, Instant>>);
-
-impl Verdicts {
-    fn is_equal(&self, key: &VerdictKey) -> bool {
-        self.0
-            .lock()
-            .is_ok_and(|kept| kept.get(key).is_some_and(|at| at.elapsed() < KEPT))
-    }
-
-    fn equal(&self, key: VerdictKey) {
-        if let Ok(mut kept) = self.0.lock() {
-            if kept.len() >= VERDICTS_MAX {
-                kept.clear();
-            }
-            kept.insert(key, Instant::now());
-        }
-    }
 }
