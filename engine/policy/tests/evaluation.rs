@@ -187,7 +187,7 @@ fn a_value_that_could_not_be_read_is_told_apart() {
     let failed = expression::Value::Failed(std::sync::Arc::new(why));
     let scope = Bindings::new().with("parameters", expression::Value::map([("p", failed)]));
     let error = document(&with_data("          a: ${parameters.p}\n"), &scope).unwrap_err();
-    assert!(error.is_unreadable());
+    assert_eq!(error.error.kind, ErrorKind::Unreadable);
     assert_eq!(error.place.line, 15);
 }
 

@@ -92,17 +92,4 @@ impl Registry {
             Some((kind, factory.provider_type()))
         })
     }
-
-    /// The names of all kinds, in order.
-    #[must_use]
-    pub fn kind_names(&self) -> Vec<KindName> {
-        let mut names: Vec<KindName> = self
-            .factories
-            .values()
-            .flat_map(|factory| factory.kinds())
-            .map(|kind| kind.name().clone())
-            .collect();
-        names.sort();
-        names
-    }
 }

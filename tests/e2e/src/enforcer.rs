@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The leases of tests: a dead replica is noticed within seconds.
-pub const SHORT_LEASES: [&str; 6] = [
+const SHORT_LEASES: [&str; 6] = [
     "--lease-duration",
     "10s",
     "--renew-deadline",

@@ -46,13 +46,13 @@ mod webhook;
 mod witness;
 
 pub use api::{Api, Served, path, path_of};
-pub use enforcer::{Enforcer, SHORT_LEASES};
+pub use enforcer::Enforcer;
 pub use ground::{Ground, Policy, on_ground, on_own_ground};
 pub use power::{Power, denied};
 pub use predecessor::{BUCKET, MANAGER};
 pub use program::{Output, Running, binary, root, sandbox};
-pub use report::{address_of, changes, resource};
+pub use report::{changes, resource};
 pub use stage::{NAMESPACE, STATE, Stage, on_stage, on_stage_without_velero, until, until_within};
-pub use store::{Store, tags_of};
+pub use store::Store;
 pub use webhook::{Verdict, Webhook};
 pub use witness::Witness;

@@ -55,17 +55,3 @@ fn places(resource: &Value) -> Vec<String> {
         })
         .collect()
 }
-
-/// The address of the resource of this kind and name.
-///
-/// # Panics
-/// If the report has none.
-#[must_use]
-#[track_caller]
-pub fn address_of(report: &Value, kind: &str, name: &str) -> String {
-    let mut resources = report["resources"].as_array().expect("resources").iter();
-    let found = resources
-        .find(|resource| resource["key"]["api"]["kind"] == kind && resource["key"]["name"] == name)
-        .unwrap_or_else(|| panic!("no {kind} {name} in {report:#}"));
-    found["address"].as_str().expect("an address").to_owned()
-}

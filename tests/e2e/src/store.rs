@@ -135,8 +135,7 @@ fn tagging(tags: &BTreeMap<String, String>) -> String {
 }
 
 /// The tags in a Tagging document.
-#[must_use]
-pub fn tags_of(document: &str) -> BTreeMap<String, String> {
+fn tags_of(document: &str) -> BTreeMap<String, String> {
     texts(document, "Key")
         .into_iter()
         .zip(texts(document, "Value"))

@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use holdfast_contract::{Path, Segment, Unknown, Value};
 use holdfast_expression::{self as expression, Error, ErrorKind};
 
-use crate::diagnostic::Diagnostic;
 use crate::place::Place;
-use crate::read::expression_fault;
 
 /// An expression that couldn't be evaluated, and where in the policy.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -37,18 +35,6 @@ impl EvaluationError {
             ErrorKind::Missing { path } => Some(path),
             _ => None,
         }
-    }
-
-    /// Whether the reason is a read that failed.
-    #[must_use]
-    pub fn is_unreadable(&self) -> bool {
-        self.error.kind == ErrorKind::Unreadable
-    }
-
-    /// The same as a diagnostic, to be shown with its line.
-    #[must_use]
-    pub fn to_diagnostic(&self) -> Diagnostic {
-        expression_fault(&self.error, self.place.clone())
     }
 }
 

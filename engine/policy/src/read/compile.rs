@@ -94,7 +94,7 @@ pub(super) fn compile(
 }
 
 /// A fault of an expression, as one of the policy.
-pub(crate) fn expression_fault(error: &Error, place: Place) -> Diagnostic {
+fn expression_fault(error: &Error, place: Place) -> Diagnostic {
     let code = match error.kind {
         ErrorKind::Syntax => Code::Expression,
         ErrorKind::Type => Code::ExpressionType,

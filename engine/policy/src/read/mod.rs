@@ -13,7 +13,6 @@ mod providers;
 mod rule;
 mod variant;
 
-pub(crate) use compile::expression_fault;
 pub(crate) use policy::{API_VERSION, DEFAULT_NAMESPACE, read};
 pub(crate) use providers::check_reference;
 #[cfg(test)]
