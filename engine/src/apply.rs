@@ -141,7 +141,7 @@ pub async fn apply(
 ) -> Vec<Outcome> {
     let runs = plan
         .ready()
-        // In boxes: else nobody could tell that all of it may be moved to another thread.
+        // Boxed, as the compiler can't tell that the bare futures are `Send`.
         .map(|(resource, step)| run(resource, step, providers, longest, stop, done).boxed());
     let outcomes: Vec<Vec<Outcome>> = stream::iter(runs.collect::<Vec<_>>())
         .buffer_unordered(CONCURRENT_STEPS)

@@ -193,7 +193,7 @@ impl Clerk {
         tracing::info!(policy = %self.id, held = is_held, "lease");
         self.metrics.held(&self.id, is_held);
         if is_held {
-            // Whoever held it before has told what was so until now.
+            // The story goes on from what whoever held it before has told.
             let mut state = self.state();
             state.previous = self.known().status;
             let generation = work.generation();

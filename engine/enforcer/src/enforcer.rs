@@ -318,7 +318,7 @@ impl Running {
         let (cell, own_stop, policy) = (Arc::clone(&known), stop.clone(), id.clone());
         self.tasks.spawn(async move {
             if let Some(mut before) = before {
-                // Nothing is ever sent.
+                // Nothing is ever sent: this ends when the task before drops its sender.
                 let _ = before.changed().await;
             }
             common.health.moves(&policy);

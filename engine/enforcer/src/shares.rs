@@ -108,7 +108,7 @@ impl Shares {
                 // It comes to somebody else, as far as can be told here.
                 health.observed(policy);
                 health.rests(policy);
-                // A sender is ours.
+                // It can't close: a sender is ours.
                 let _ = changes.changed().await;
                 continue;
             }

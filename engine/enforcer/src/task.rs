@@ -88,7 +88,7 @@ impl Task {
     /// and something has changed. `tells`: it is this replica's to tell of what is enforced.
     async fn ready(&mut self, last_good: &mut Option<Arc<Work>>, tells: bool) -> Option<Ready> {
         let work = Arc::clone(&self.work.borrow_and_update());
-        // What another Policy of the same name was, or a file, is nothing to go on with.
+        // What another Policy of the same name last was, or a file, is nothing to go on with.
         let uid = |work: &Work| work.resource.as_ref().map(|resource| resource.uid.clone());
         if last_good.as_deref().is_some_and(|good| uid(good) != uid(&work)) {
             *last_good = None;
@@ -115,7 +115,7 @@ impl Task {
         } else {
             *last_good = Some(Arc::clone(&work));
         }
-        // What is wrong with it now leaves it as it was; whether it is to go is said by what it is now.
+        // A fault leaves the policy as it was last good; whether it is to go, the latest says, faulty or not.
         let good = last_good.as_ref()?;
         let (Ok(policy), Ok(actor)) = (&good.policy, &good.actor) else {
             return None;

@@ -302,7 +302,7 @@ fn compared(
     let local = server.kind.compare(facet, desired, Some(before), &write.manager);
     let mut found = diff(type_of(write), &old, &new, &to_hold);
     if before.version != after.version {
-        // Somebody wrote it since it was observed: what differs where we want nothing else is that, and not our doing.
+        // Somebody wrote it since it was observed: what differs where nothing is to change is their doing, not ours.
         found.retain(|one| {
             local.iter().any(|wanted| {
                 lists::is_below(&one.path, &wanted.path) || lists::is_below(&wanted.path, &one.path)

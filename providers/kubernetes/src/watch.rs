@@ -72,7 +72,7 @@ fn groups(server: &Arc<Server>, watched: &Watched) -> Vec<Group> {
     let mut groups: BTreeMap<(&ApiType, &Option<String>, bool), BTreeSet<ResourceKey>> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     let wanted = watched.wanted.iter().map(|one| (one, false));
-    // What may lack the mark may, whoever else relies on it.
+    // `wanted` comes first: what is among both may lack the mark.
     for (one, is_own) in wanted.chain(watched.own.iter().map(|one| (one, true))) {
         if let Some(api) = &one.key.api
             && seen.insert(&one.key)

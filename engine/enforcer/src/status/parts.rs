@@ -66,7 +66,7 @@ fn phases(report: &Report) -> Json {
 fn counted_as(resource: &ResourceReport) -> &'static str {
     match resource.phase {
         Phase::Contested | Phase::Failed | Phase::Unknown => "failed",
-        // Whatever holds it up, it is known to differ.
+        // It is known to differ, whatever keeps it from being written.
         _ if resource.action.is_some() => "drifted",
         Phase::Blocked => "failed",
         _ if !resource.blocked.is_empty() => "failed",

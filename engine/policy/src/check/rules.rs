@@ -138,7 +138,7 @@ fn target(reference: &Reference, rules: &BTreeMap<String, Rule>, kinds: &Kinds) 
     let part = match attribute {
         Some("exists") => Part::Exists,
         Some(attribute) if names(attribute) => Part::Identity,
-        // The instances alone: which there are.
+        // Of a rule with instances, only which there are.
         None if rule.for_each.is_some() => Part::Identity,
         _ => Part::Whole,
     };

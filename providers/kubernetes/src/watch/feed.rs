@@ -240,7 +240,7 @@ impl<T: Send> Feed<T> {
                     Ok(News::Came(other)) if other != group => {}
                     Ok(News::Gone(_)) => {}
                     Ok(News::Any | News::Came(_)) | Err(RecvError::Lagged(_)) => break,
-                    // The server's own end of it goes with the server, of which this has a part.
+                    // It doesn't: the sender is a part of the server, which this holds.
                     Err(RecvError::Closed) => pending().await,
                 }
             }
@@ -349,7 +349,7 @@ impl<T: Send> Feed<T> {
                     return self.failed(error, Phase::List);
                 }
                 match listed {
-                    // It is so for now, and where it goes on is known.
+                    // The list is of this moment, and the watch goes on from its version: it is told before the watch stands.
                     Some(listed) if self.trouble.is_over() => {
                         self.trouble.told_all();
                         self.failed(error, Phase::Begin(resource, version, None));

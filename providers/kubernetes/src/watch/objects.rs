@@ -113,7 +113,7 @@ impl Watch {
         loop {
             let streams = self.members.iter_mut();
             let next = streams.map(|(member, stream)| stream.next().map(|one| (member.clone(), one)));
-            // There is a member for as long as there is a key.
+            // Never of nothing, which would panic: there is a member for as long as there is a key.
             let ((member, one), ..) = select_all(next).await;
             let Some(one) = one else {
                 self.members.remove(&member);
@@ -151,7 +151,7 @@ impl Watch {
         }
         if self.mode == Mode::Marked && self.unmarked.len() > SINGLE_MAX {
             self.mode = Mode::Whole;
-            // Of each until it is told.
+            // Each counts as unmarked until it is told of.
             self.unmarked.clone_from(&self.group.keys);
         } else if self.mode == Mode::Whole && self.group.mark.is_some() && self.unmarked.is_empty() {
             self.mode = Mode::Marked;
