@@ -21,6 +21,7 @@ mod looks;
 mod note;
 mod remember;
 mod retries;
+mod tally;
 mod watching;
 
 use fights::Fights;
@@ -28,6 +29,7 @@ use retries::{ATTEMPTS, Retries};
 
 pub use retries::jittered;
 pub(crate) use retries::pause;
+pub use tally::Tally;
 
 /// How often one facet is written in one run. What still differs after so many writes is changed by somebody else.
 const WRITES: u32 = 8;
@@ -98,7 +100,8 @@ impl Engine {
             &options.stop,
         )
         .await?;
-        let mut run = Run::new(options, watcher, started);
+        let mut tally = Tally::default();
+        let mut run = Run::new(options, watcher, started, &mut tally);
         let result = run.converge(&mut session, first).await;
         lease.release().await;
         let mut report = result?;
@@ -123,7 +126,10 @@ pub(crate) struct Run<'r> {
     deadline: Instant,
     facts_read: Instant,
     poll: Duration,
+    /// What this run or cycle has done.
     counts: BTreeMap<StepVerb, BTreeSet<Address>>,
+    /// What limits count.
+    pub(crate) tally: &'r mut Tally,
     /// What failed, and when it is tried again.
     retries: Retries,
     /// Who changes back what was written.
@@ -145,7 +151,12 @@ pub(crate) struct Run<'r> {
 }
 
 impl<'r> Run<'r> {
-    fn new(options: &'r ApplyOptions, watcher: &'r Watcher<'r>, started: Instant) -> Self {
+    fn new(
+        options: &'r ApplyOptions,
+        watcher: &'r Watcher<'r>,
+        started: Instant,
+        tally: &'r mut Tally,
+    ) -> Self {
         Self {
             options,
             watcher,
@@ -153,6 +164,7 @@ impl<'r> Run<'r> {
             facts_read: started,
             poll: POLL.0,
             counts: BTreeMap::new(),
+            tally,
             retries: Retries::default(),
             fights: Fights::default(),
             writes: BTreeMap::new(),
@@ -167,16 +179,21 @@ impl<'r> Run<'r> {
     }
 
     /// That of a policy that is kept for good.
-    pub(crate) fn for_good(options: &'r ApplyOptions, watcher: &'r Watcher<'r>) -> Self {
+    pub(crate) fn for_good(
+        options: &'r ApplyOptions,
+        watcher: &'r Watcher<'r>,
+        tally: &'r mut Tally,
+    ) -> Self {
         Self {
             retries: Retries::for_good(),
-            ..Self::new(options, watcher, Instant::now())
+            ..Self::new(options, watcher, Instant::now(), tally)
         }
     }
 
     /// Begins to count anew what is written.
     pub(crate) fn start_counting(&mut self, now: Instant) {
         self.counts.clear();
+        self.tally.forget_old(now);
         self.writes.clear();
         self.warnings.clear();
         self.fights.forget_old(now);
@@ -207,6 +224,7 @@ impl<'r> Run<'r> {
                 || now.duration_since(mended.at) < LAG && !session.tells_versions(address)
         });
         self.writes.retain(|(address, _), _| !proven.contains(address));
+        self.tally.finish(proven);
     }
 
     pub(crate) fn applied(&self, started: Instant) -> Applied {
@@ -242,11 +260,11 @@ impl<'r> Run<'r> {
             let settled =
                 idle && !news && !looked && (pass.report.is_converged() || !self.may_change(session, &pass));
             if settled && !self.facts_are_old {
-                session.save_ledger().await?;
+                session.save_at_last().await?;
                 return Ok(pass.report);
             }
             if self.options.stop.is_stopped() || Instant::now() >= self.deadline {
-                session.save_ledger().await?;
+                session.save_at_last().await?;
                 return Ok(pass.report);
             }
             let mut wrote = false;
@@ -325,15 +343,7 @@ impl<'r> Run<'r> {
     }
 
     pub(crate) async fn write(&mut self, session: &mut Session<'_>, plan: &Plan) -> Result<(), EngineError> {
-        if session.policy.approve.as_deref() == Some(plan.hash.as_str()) {
-            let steps = plan
-                .resources
-                .iter()
-                .filter(|resource| resource.phase != Phase::Blocked);
-            let steps =
-                steps.filter_map(|resource| Some((resource.address.clone(), resource.step.as_ref()?.verb)));
-            session.approved.extend(steps);
-        }
+        session.remember_approval(plan);
         for mint in &plan.mints {
             let name = name(mint);
             session.ledger.remember_name(&mint.address, &name);

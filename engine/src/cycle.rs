@@ -76,10 +76,8 @@ pub(crate) struct Session<'p> {
     pub(crate) accepted: BTreeMap<(Address, Option<Facet>), Accepted>,
     pub(crate) left_alone: BTreeMap<(Address, Option<Facet>), LeftAlone>,
     pub(crate) await_ready: bool,
-    /// What this run has done.
-    pub(crate) done: BTreeMap<StepVerb, BTreeSet<Address>>,
-    /// What the plan that it began with was approved to do.
-    pub(crate) approved: BTreeSet<(Address, StepVerb)>,
+    /// What was done lately, as limits count it.
+    pub(crate) done: BTreeSet<(StepVerb, Address)>,
     /// Whether the cluster is to be asked anew which types it serves.
     pub(crate) refresh_types: bool,
     /// The objects behind the facts of the last pass.
@@ -144,7 +142,8 @@ impl<'p> Session<'p> {
             Ledger::load(engine.state.as_ref(), &policy.id),
             engine.state.cluster()
         );
-        let ledger = ledger?;
+        let mut ledger = ledger?;
+        ledger.end_old_approval(engine.clock.now());
         providers.expect_accounts(ledger.accounts());
         Ok(Self {
             engine,
@@ -160,8 +159,7 @@ impl<'p> Session<'p> {
             accepted: BTreeMap::new(),
             left_alone: BTreeMap::new(),
             await_ready: true,
-            done: BTreeMap::new(),
-            approved: BTreeSet::new(),
+            done: BTreeSet::new(),
             refresh_types: false,
             fact_keys: BTreeMap::new(),
             fact_lists: BTreeMap::new(),
@@ -350,7 +348,6 @@ impl<'p> Session<'p> {
             mark: &mark,
             limits: &self.policy.limits,
             approve: self.policy.approve.as_deref(),
-            approved: &self.approved,
             done: &self.done,
             blocked: blocked.as_deref(),
             accepted: &self.accepted,

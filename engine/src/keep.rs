@@ -13,7 +13,7 @@ use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::apply::Stop;
-use crate::converge::{ApplyOptions, Progress, Run, jittered, pause};
+use crate::converge::{ApplyOptions, Progress, Run, Tally, jittered, pause};
 use crate::cycle::{Engine, EngineError, Pass, Session, mark};
 use crate::lease::Timing;
 use crate::ledger::LedgerError;
@@ -81,12 +81,18 @@ pub type Teller<'t> = dyn Fn(Kept<'_>) + Send + Sync + 't;
 
 impl Engine {
     /// Keeps the world as `policy` says until `options.stop` is stopped. Whoever calls this holds the policy's lease, or
-    /// keeps one that only observes.
-    pub async fn keep(&self, policy: &ValidPolicy, options: &KeepOptions, teller: &Teller<'_>) {
+    /// keeps one that only observes. `tally` is the same each time that the same policy is kept, in whatever version.
+    pub async fn keep(
+        &self,
+        policy: &ValidPolicy,
+        options: &KeepOptions,
+        tally: &mut Tally,
+        teller: &Teller<'_>,
+    ) {
         let mut failures: u32 = 0;
         while !options.stop.is_stopped() {
             let begun = Instant::now();
-            let Err(error) = self.keep_on(policy, options, teller).await else {
+            let Err(error) = self.keep_on(policy, options, tally, teller).await else {
                 return;
             };
             // One that comes after a long time of peace is the first of its kind.
@@ -115,6 +121,7 @@ impl Engine {
         &self,
         policy: &ValidPolicy,
         options: &KeepOptions,
+        tally: &mut Tally,
         teller: &Teller<'_>,
     ) -> Result<(), EngineError> {
         let Some(parameters) = self.right_parameters(policy, options, teller).await else {
@@ -136,7 +143,7 @@ impl Engine {
         let session = session?;
         let mut keeper = Keeper {
             session,
-            run: Run::for_good(&apply, &watcher),
+            run: Run::for_good(&apply, &watcher, tally),
             options,
             trigger: options.trigger.clone(),
             teller,

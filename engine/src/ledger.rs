@@ -11,8 +11,11 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::address::Address;
 
+mod approval;
+mod conflict;
 mod removable;
 
+use approval::Approval;
 use removable::Made;
 pub use removable::Removable;
 
@@ -70,6 +73,9 @@ struct Document {
     /// What is to be deleted when it leaves the policy, by address.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     removable: BTreeMap<String, Removable>,
+    /// The approval that was used last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approval: Option<Approval>,
 }
 
 /// A time, as RFC 3339 in the document.

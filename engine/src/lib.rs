@@ -60,7 +60,7 @@ pub mod variables;
 pub use address::Address;
 pub use apply::Stop;
 pub use clock::Clock;
-pub use converge::{ApplyOptions, Progress, jittered};
+pub use converge::{ApplyOptions, Progress, Tally, jittered};
 pub use cycle::{Engine, EngineError};
 pub use keep::{KeepOptions, Kept};
 pub use lease::Timing;

@@ -74,10 +74,8 @@ pub struct Input<'a> {
     pub limits: &'a Limits,
     /// The hash of a plan that may run although it exceeds a cap.
     pub approve: Option<&'a str>,
-    /// What of this run was approved by the plan that it began with: later passes of it need no second approval.
-    pub approved: &'a BTreeSet<(Address, StepVerb)>,
-    /// What this run has done already.
-    pub done: &'a BTreeMap<StepVerb, BTreeSet<Address>>,
+    /// What was done already that counts together with this, and that nobody has approved.
+    pub done: &'a BTreeSet<(StepVerb, Address)>,
     /// Why nothing at all may be written, if so.
     pub blocked: Option<&'a str>,
     /// The writes of this run that were accepted; without a facet, of the whole resource.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use holdfast_contract::{Conflict, Difference, Facet, Fidelity, Path, ResourceKey, Write};
 use holdfast_policy::Place;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::address::Address;
@@ -205,7 +205,7 @@ impl Step {
 }
 
 /// What a step does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StepVerb {
     /// Makes the resource.

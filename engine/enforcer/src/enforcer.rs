@@ -10,7 +10,7 @@ use futures::stream::{self, BoxStream};
 use holdfast_contract::{
     Desk, Holder, PolicyEvent, PolicyId, PolicyResource, ProviderError, Registry, Roster, ServiceAccount,
 };
-use holdfast_engine::{Engine, Stop, Timing};
+use holdfast_engine::{Engine, Stop, Tally, Timing};
 use holdfast_policy::Mode;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -330,6 +330,7 @@ impl Running {
                 work: works,
                 trigger: triggers,
                 stop: own_stop,
+                tally: Tally::default(),
             };
             Box::pin(task.run()).await;
             drop(ending);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use holdfast_contract::{Desk, PolicyId};
 use holdfast_engine::lease::Lease;
-use holdfast_engine::{Engine, KeepOptions, Kept, Stop};
+use holdfast_engine::{Engine, KeepOptions, Kept, Stop, Tally};
 use holdfast_policy::{Mode, ValidPolicy};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
@@ -43,6 +43,8 @@ pub(crate) struct Task {
     pub(crate) trigger: watch::Receiver<u64>,
     /// Stopped when the policy is gone, or the process is to end.
     pub(crate) stop: Stop,
+    /// What limits count of what was written: an edit of the policy is no reason to begin anew.
+    pub(crate) tally: Tally,
     pub(crate) clerk: Clerk,
 }
 
@@ -211,8 +213,10 @@ impl Task {
             permits: Arc::clone(&self.common.permits),
         };
         let mut work = self.work.clone();
-        let keeping = ready.engine.keep(&ready.policy, &options, &teller);
-        tokio::pin!(keeping);
+        let keeping = ready
+            .engine
+            .keep(&ready.policy, &options, &mut self.tally, &teller);
+        let mut keeping = Box::pin(keeping);
         let end = tokio::select! {
             () = &mut keeping => return if self.stop.is_stopped() { End::Stopped } else { End::Lost },
             _ = work.changed() => End::Changed,

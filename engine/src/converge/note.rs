@@ -29,6 +29,9 @@ impl Run<'_> {
         match result {
             Ok(written) => {
                 self.counts.entry(verb).or_default().insert(address.clone());
+                if !session.is_approved(&address, verb) {
+                    self.tally.count(verb, &address, Instant::now());
+                }
                 self.retries.succeeded(&what);
                 self.facts_are_old = !session.policy.facts.is_empty();
                 let writes = self.writes.entry(what.clone()).or_default();
@@ -78,6 +81,14 @@ impl Run<'_> {
                     && !planned.was_provisioned
                     && session.ledger.give_up_name(&address) => {}
             Err(error) => {
+                // Without an answer it may have been done.
+                let is_open = matches!(
+                    error,
+                    ProviderError::Abandoned { .. } | ProviderError::Unavailable { .. }
+                );
+                if is_open && verb != StepVerb::Create && !session.is_approved(&address, verb) {
+                    self.tally.count(verb, &address, Instant::now());
+                }
                 if let Some(why) = self.retries.failed(&what, &error, session.engine.clock) {
                     session.left_alone.insert(what, why);
                 }
@@ -88,7 +99,7 @@ impl Run<'_> {
     /// Shows the session what was written, and how often.
     pub(crate) fn show_writes(&self, session: &mut Session<'_>) {
         let now = Instant::now();
-        session.done.clone_from(&self.counts);
+        session.done = self.tally.done();
         session.accepted = self
             .written
             .iter()

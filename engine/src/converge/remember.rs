@@ -8,7 +8,7 @@ use crate::address::Address;
 use crate::cycle::{EngineError, Session};
 use crate::ledger::LedgerError;
 use crate::phase::Phase;
-use crate::step::{HoldState, Plan};
+use crate::step::{HoldState, Plan, StepVerb};
 
 impl Run<'_> {
     /// Notes what has converged: that it did, and the name of what has a generated one, which the field that records
@@ -34,6 +34,7 @@ impl Run<'_> {
             news |= !session.ledger.provisioned(&resource.address);
             session.ledger.remember_provisioned(&resource.address);
             session.ledger.forget_replaced(&resource.address);
+            session.ledger.strike_off(&resource.address);
             if session.is_generated(&resource.address) {
                 session.ledger.remember_name(&resource.address, &key.name);
             }
@@ -53,6 +54,7 @@ impl Run<'_> {
         }
         for forgotten in &plan.forgotten {
             session.ledger.forget(&forgotten.address);
+            session.ledger.strike_off(&forgotten.address);
             self.warnings.extend(forgotten.why.clone());
         }
         let rules = &session.policy.rules;
@@ -114,12 +116,51 @@ impl Session<'_> {
         {
             Ok(()) => Ok(true),
             Err(LedgerError::Store(ProviderError::Conflict { .. })) => {
-                self.ledger =
-                    crate::ledger::Ledger::load(self.engine.state.as_ref(), &self.policy.id).await?;
+                self.ledger
+                    .load_again(self.engine.state.as_ref(), &self.policy.id)
+                    .await?;
                 Ok(false)
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Stores the ledger where no further pass follows. Somebody else's change is no reason to lose what was written.
+    pub(crate) async fn save_at_last(&mut self) -> Result<(), EngineError> {
+        if !self.save_ledger().await? && self.blocked().is_none() {
+            self.save_ledger().await?;
+        }
+        Ok(())
+    }
+
+    /// Notes what `plan` is about to write because it was approved, before it is written.
+    pub(crate) fn remember_approval(&mut self, plan: &Plan) {
+        let Some(approve) = self.policy.approve.as_deref() else {
+            return;
+        };
+        let now = self.engine.clock.now();
+        if approve == plan.hash {
+            let seen = plan
+                .resources
+                .iter()
+                .filter(|resource| resource.phase != Phase::Blocked);
+            // What is made needs no approval.
+            let steps = seen
+                .filter_map(|resource| Some((&resource.address, resource.step.as_ref()?.verb)))
+                .filter(|(_, verb)| *verb != StepVerb::Create);
+            self.ledger.use_approval(approve, now, steps);
+        } else if plan
+            .ready()
+            .any(|(resource, step)| self.is_approved(&resource.address, step.verb))
+        {
+            self.ledger.go_on_with_approval(now);
+        }
+    }
+
+    /// Whether somebody has approved that `verb` is done to `address`.
+    pub(super) fn is_approved(&self, address: &Address, verb: StepVerb) -> bool {
+        let approve = self.policy.approve.as_deref();
+        approve.is_some_and(|approve| self.ledger.is_approved(approve, address, verb))
     }
 
     /// Notes the names that only the fields which record them know, before anything is written: the object of such a

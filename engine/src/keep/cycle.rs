@@ -30,8 +30,7 @@ impl Keeper<'_> {
             let noted = self.run.note_pass(&mut self.session, &pass.plan).await?;
             let idle = pass.plan.mints.is_empty() && pass.plan.ready().next().is_none();
             let types = pass.stale_types && !asked_types;
-            if idle && !noted && !types {
-                self.session.save_ledger().await?;
+            if idle && !noted && !types && self.session.save_ledger().await? {
                 return Ok(Some(pass));
             }
             if types {
@@ -51,12 +50,12 @@ impl Keeper<'_> {
             self.run.show_writes(&mut self.session);
             let Some(next) = self.look().await? else {
                 // What was written must be known to whoever goes on with it.
-                self.session.save_ledger().await?;
+                self.session.save_at_last().await?;
                 return Ok(None);
             };
             pass = next;
         }
-        self.session.save_ledger().await?;
+        self.session.save_at_last().await?;
         Ok(Some(pass))
     }
 
@@ -147,11 +146,11 @@ impl Keeper<'_> {
 }
 
 impl Run<'_> {
-    /// Begins a cycle: its counts are its own, and what has rested may be tried again.
+    /// Begins a cycle: what limits count goes on from those before, and what has rested may be tried again.
     fn begin(&mut self, session: &mut Session<'_>) {
         let now = Instant::now();
         self.start_counting(now);
-        session.approved.clear();
+        session.ledger.end_old_approval(session.engine.clock.now());
         for what in self.due(now) {
             session.left_alone.remove(&what);
         }

@@ -89,7 +89,10 @@ impl Keeper<'_> {
         let polled = self.is_polled(pass);
         let is_left = self.may_write() && (!pass.plan.mints.is_empty() || pass.plan.ready().next().is_some());
         let soon = is_left.then(|| after(now, SOON));
-        let looks = [self.run.next_try(now), self.next_look(pass, now), soon];
+        self.run.tally.looked(pass.report.is_converged());
+        // What is held up by what was written before it has room from then on.
+        let room = self.run.tally.next().filter(|_| pass.plan.excess.is_some());
+        let looks = [self.run.next_try(now), self.next_look(pass, now), soon, room];
         let due = &mut self.due;
         due.other = looks.into_iter().flatten().min();
         if polled {

@@ -1,5 +1,6 @@
 //! The blast radius: what a limit counts, and what an approval covers.
 
+use holdfast_contract::ProviderError;
 use holdfast_engine::Phase;
 use holdfast_memory::Operation;
 
@@ -76,6 +77,59 @@ async fn an_approval_is_for_one_plan_and_not_for_another() {
     let report = case.apply().await;
     assert_eq!(count(&case, Operation::Delete), 0, "{}", text(&report));
     assert_ne!(report.excess.unwrap().approve, approve);
+}
+
+#[tokio::test]
+async fn an_approval_is_spent_once_its_plan_was_applied() {
+    let one = [forbid("one", "")];
+    let case = Case::text(&rules("{}", None, &one), &there(&["one"]));
+    let approve = case.plan().await.excess.unwrap().approve;
+    let case = case.with_policy(&rules("{}", Some(&approve), &one));
+    assert!(case.apply().await.is_converged());
+    case.world.put(&there(&["one"])).unwrap();
+    let report = case.apply().await;
+    assert!(case.world.document(&config_map("one")).is_some());
+    let spent = format!("the approval {approve} was used on ");
+    assert!(text(&report).contains(&spent), "{}", text(&report));
+    let again = report.excess.unwrap().approve;
+    assert_ne!(again, approve);
+    assert_eq!(
+        case.plan().await.excess.unwrap().approve,
+        again,
+        "until that is used"
+    );
+    let case = case.with_policy(&rules("{}", Some(&again), &one));
+    assert!(case.apply().await.is_converged());
+    // The first one is spent as well as the last.
+    case.world.put(&there(&["one"])).unwrap();
+    let case = case.with_policy(&rules("{}", Some(&approve), &one));
+    assert!(case.apply().await.excess.is_some());
+}
+
+#[tokio::test]
+async fn what_is_made_has_no_limit() {
+    let new = [ensure("one"), ensure("two"), ensure("three")];
+    let case = Case::text(&rules("{ changes: 0, percent: 0 }", None, &new), "");
+    assert!(case.apply().await.is_converged());
+}
+
+#[tokio::test]
+async fn what_somebody_else_changed_in_the_ledger_takes_nothing_of_what_was_made_from_it() {
+    let case = Case::text(&rules("{}", None, &[ensure("one")]), "");
+    let conflict = |progress: holdfast_engine::Progress<'_>| {
+        if matches!(progress, holdfast_engine::Progress::Written(..)) {
+            let conflict = ProviderError::Conflict {
+                key: config_map("ledger"),
+            };
+            case.world.fail_next(Operation::Save, conflict);
+        }
+    };
+    let wait = std::time::Duration::from_secs(10);
+    assert!(case.apply_watched(wait, &conflict).await.is_converged());
+    assert_eq!(
+        case.ledger().await["made"]["one"]["what"],
+        "ConfigMap default/one"
+    );
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use holdfast_engine::Progress;
+use holdfast_contract::ProviderError;
+use holdfast_engine::{Progress, Tally};
+use holdfast_memory::Operation;
 use tokio::time::{Instant, sleep};
 
 use super::*;
@@ -67,7 +69,9 @@ async fn kept_until(case: &Case, permits: usize, is_end: impl Fn(&Kept<'_>) -> b
             stop.stop();
         }
     };
-    case.engine.keep(&case.policy, &options, &teller).await;
+    let mut tally = Tally::default();
+    let keeping = case.engine.keep(&case.policy, &options, &mut tally, &teller);
+    keeping.await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,6 +85,26 @@ async fn what_was_made_just_before_the_end_is_known_to_be_ours_ever_after() {
     assert!(case.world.document(&config_map("one")).is_some());
     let ledger = case.ledger().await;
     assert!(made(&ledger), "{ledger:#}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_made_is_known_to_be_ours_although_somebody_else_changed_the_ledger_meanwhile() {
+    let case = Case::text(&policy(MAP), "");
+    kept_until(&case, 1, |kept| {
+        if matches!(kept, Kept::Progress(Progress::Written(..))) {
+            let conflict = ProviderError::Conflict {
+                key: config_map("ledger"),
+            };
+            case.world.fail_next(Operation::Save, conflict);
+        }
+        matches!(kept, Kept::Cycle { report, .. } if report.is_converged())
+    })
+    .await;
+    let ledger = case.ledger().await;
+    assert_eq!(
+        ledger["made"]["one"]["what"], "ConfigMap default/one",
+        "{ledger:#}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,6 +13,7 @@
 mod support;
 
 mod bounds;
+mod limits;
 mod news;
 mod rest;
 mod trouble;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast_contract::{ApiType, ResourceKey, Value};
-use holdfast_engine::{Clock, KeepOptions, Kept, Phase, Report, Stop, Timing, objects};
+use holdfast_engine::{Clock, KeepOptions, Kept, Phase, Report, Stop, Tally, Timing, objects};
 use support::Case;
 pub(crate) use support::fixtures::{BUCKET, config_map, policy, set};
 use tokio::sync::{Semaphore, watch};
@@ -97,6 +98,15 @@ impl Onlooker<'_> {
 
 /// Keeps the policy of `case` while `body` looks on.
 pub(crate) async fn kept<'c>(case: &'c Case, body: impl AsyncFnOnce(&mut Onlooker<'c>)) {
+    kept_on(case, &mut Tally::default(), body).await;
+}
+
+/// Keeps the policy of `case`, which was kept before, while `body` looks on.
+pub(crate) async fn kept_on<'c>(
+    case: &'c Case,
+    tally: &mut Tally,
+    body: impl AsyncFnOnce(&mut Onlooker<'c>),
+) {
     let stop = Stop::default();
     let (trigger, triggered) = watch::channel(0);
     let (telling, told) = watch::channel(Told::default());
@@ -128,7 +138,7 @@ pub(crate) async fn kept<'c>(case: &'c Case, body: impl AsyncFnOnce(&mut Onlooke
         body(&mut onlooker).await;
         stop.stop();
     };
-    let ((), ()) = futures::join!(engine.keep(&case.policy, &options, &teller), looking);
+    let ((), ()) = futures::join!(engine.keep(&case.policy, &options, tally, &teller), looking);
 }
 
 /// What was asked of the world since it was last asked to forget, in words.

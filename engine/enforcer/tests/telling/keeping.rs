@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use holdfast_contract::ProviderError;
 use holdfast_enforcer::story::{News, Story};
-use holdfast_engine::{Clock, KeepOptions, Kept, Stop, Timing};
+use holdfast_engine::{Clock, KeepOptions, Kept, Stop, Tally, Timing};
 use holdfast_memory::{Accident, Operation};
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
@@ -69,7 +69,8 @@ async fn kept(case: &Case, body: impl AsyncFnOnce(&Told)) {
         body(&told).await;
         stop.stop();
     };
-    futures::join!(engine.keep(&case.policy, &options, &teller), body);
+    let mut tally = Tally::default();
+    futures::join!(engine.keep(&case.policy, &options, &mut tally, &teller), body);
 }
 
 #[tokio::test(start_paused = true)]
