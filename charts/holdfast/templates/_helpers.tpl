@@ -74,6 +74,22 @@ capabilities: { drop: [ALL] }
 {{- $names | sortAlpha | toJson -}}
 {{- end -}}
 
+{{/* The role that managed-velero takes on by a token, if it is installed and does so. */}}
+{{- define "holdfast.roleArn" -}}
+{{- $given := index .Values.policies "managed-velero" -}}
+{{- if $given.enabled -}}{{ $given.roleArn }}{{- end -}}
+{{- end -}}
+
+{{/* "true" where the Pods have a token for cloud roles, else nothing. */}}
+{{- define "holdfast.cloudToken" -}}
+{{- if or .Values.cloudToken.enabled (include "holdfast.roleArn" .) -}}true{{- end -}}
+{{- end -}}
+
+{{/* Where that token is, as OpenShift's own operators have it. */}}
+{{- define "holdfast.tokenFolder" -}}
+/var/run/secrets/openshift/serviceaccount
+{{- end -}}
+
 {{- define "holdfast.veleroNamespace" -}}
 {{- (index .Values.policies "managed-velero").parameters.namespace | default "openshift-velero" -}}
 {{- end -}}

@@ -6,6 +6,7 @@
 //! | [`Stage::holdfast`] | one run of the program on it, as a process with nothing but what it needs in its environment |
 //! | [`Stage::enforce`], [`Ground::enforce`] | the program at work for good |
 //! | [`Stage::witness`] | the same, with every request that it made, as the servers tell of them |
+//! | [`Release`] | the chart on a stage, and the program as its Deployment starts it |
 //! | [`Power`] | what roles allow, and what of it was used |
 //! | [`Api`] | a hand on the API server that isn't the program under test |
 //! | [`Ground`], [`Policy`] | a cluster alone, and policies that a test writes: for what is about objects only |
@@ -39,6 +40,7 @@ mod others;
 mod power;
 mod predecessor;
 mod program;
+mod release;
 mod report;
 mod stage;
 mod store;
@@ -51,6 +53,7 @@ pub use ground::{Ground, Policy, on_ground, on_own_ground};
 pub use power::{Power, denied};
 pub use predecessor::{BUCKET, MANAGER};
 pub use program::{Output, Running, binary, root, sandbox};
+pub use release::Release;
 pub use report::{changes, resource};
 pub use stage::{NAMESPACE, STATE, Stage, on_stage, on_stage_without_velero, until, until_within};
 pub use store::Store;

@@ -36,6 +36,11 @@ const EVERYTHING: [&str; 15] = [
     "extraEnv[0].name=HTTPS_PROXY",
 ];
 const OPENSHIFT: [&str; 2] = ["openshift=true", "policies.managed-velero.enabled=true"];
+const TOKEN: [&str; 3] = [
+    OPENSHIFT[0],
+    OPENSHIFT[1],
+    "policies.managed-velero.roleArn=arn:aws:iam::111122223333:role/holdfast",
+];
 const MINIMAL: [&str; 5] = [
     "replicas=1",
     "networkPolicy.enabled=false",
@@ -49,6 +54,7 @@ fn sets() -> Vec<(&'static str, Vec<&'static str>)> {
     vec![
         ("plain", vec![]),
         ("openshift", OPENSHIFT.to_vec()),
+        ("token", TOKEN.to_vec()),
         ("everything", EVERYTHING.to_vec()),
         ("minimal", MINIMAL.to_vec()),
         ("many", vec!["replicas=5", "maxUnavailable=40%"]),
@@ -320,6 +326,61 @@ fn on_openshift_the_operator_asks_for_credentials_of_its_own_with_what_observing
     });
 }
 
+/// What signs in by the Pod's token: the container's variables and volumes for that, and the policies that may.
+fn sign_in(documents: &[Value]) -> (Vec<(&str, &str)>, Vec<&Value>, Vec<&str>) {
+    let pod = pod(documents);
+    let container = &pod["containers"][0];
+    let variables = container["env"].as_array().unwrap().iter();
+    let variables = variables
+        .map(|variable| {
+            (
+                variable["name"].as_str().unwrap(),
+                variable["value"].as_str().unwrap_or_default(),
+            )
+        })
+        .filter(|(name, _)| name.starts_with("AWS_"));
+    let volumes = pod["volumes"].as_array().into_iter().flatten();
+    let arguments = container["args"].as_array().unwrap().iter();
+    let allowed = arguments.filter_map(|argument| argument.as_str()?.strip_prefix("--ambient-credentials="));
+    (variables.collect(), volumes.collect(), allowed.collect())
+}
+
+#[test]
+fn one_value_has_managed_velero_and_no_other_sign_in_by_a_token_of_its_pod() {
+    run(async {
+        let documents = rendered(&TOKEN).await;
+        let (variables, volumes, allowed) = sign_in(&documents);
+        assert_eq!(allowed, ["holdfast-system/managed-velero"]);
+        let token = &volumes[0]["projected"]["sources"][0]["serviceAccountToken"];
+        assert_eq!(token["audience"], "openshift", "and not the API server's");
+        let mount = &pod(&documents)["containers"][0]["volumeMounts"][0];
+        assert_eq!(mount["name"], volumes[0]["name"]);
+        let file = format!(
+            "{}/{}",
+            mount["mountPath"].as_str().unwrap(),
+            token["path"].as_str().unwrap()
+        );
+        let role = "arn:aws:iam::111122223333:role/holdfast";
+        assert_eq!(
+            variables,
+            [("AWS_ROLE_ARN", role), ("AWS_WEB_IDENTITY_TOKEN_FILE", &file)]
+        );
+        let request = &of(&documents, "CredentialsRequest", "holdfast-iam-credentials")["spec"];
+        assert_eq!(request["cloudTokenPath"], file.as_str());
+        assert_eq!(request["providerSpec"]["stsIAMRoleARN"], role);
+        assert_eq!(request["serviceAccountNames"], json!(["holdfast"]));
+
+        for without in [&OPENSHIFT[..], &[TOKEN[2]]] {
+            let documents = rendered(without).await;
+            assert_eq!(sign_in(&documents), (vec![], vec![], vec![]), "{without:?}");
+        }
+        let own = "ambientCredentials={team-a/own,holdfast-system/managed-velero}";
+        let documents = rendered(&[&TOKEN[..], &[own]].concat()).await;
+        let (.., allowed) = sign_in(&documents);
+        assert_eq!(allowed, ["team-a/own", "holdfast-system/managed-velero"]);
+    });
+}
+
 #[test]
 fn each_alert_has_a_runbook_and_each_runbook_an_alert() {
     run(async {
@@ -387,6 +448,7 @@ fn every_value_is_in_the_schema_and_in_the_readme_and_no_other_is_taken() {
             "policies.managed-velero.parameters.expiry=3",
             "openshift=yes",
             "lease.duration=soon",
+            "policies.managed-velero.roleArn=holdfast",
         ] {
             let chart = chart();
             let arguments = ["template", "x", chart.to_str().unwrap(), "--set", wrong];

@@ -10,7 +10,7 @@
     reason = "tests"
 )]
 
-use holdfast_e2e::{Enforcer, NAMESPACE, Power, STATE, Stage, denied, on_stage, path, path_of, root, until};
+use holdfast_e2e::{NAMESPACE, Power, Release, STATE, Stage, denied, on_stage, path, path_of, until};
 use holdfast_testbed::{AuditEvent, helm, kubectl_with_input};
 use serde_json::{Value, json};
 
@@ -26,16 +26,6 @@ const UNUSED: [&str; 1] = [
     "create /namespaces openshift-velero in everywhere",
 ];
 
-/// The lines of the Deployment's arguments that say what is another thing beside a test than in a Pod.
-const REPLACED: [&str; 6] = [
-    "--identity=",
-    "--lease-duration=",
-    "--listen=",
-    "--log-format=",
-    "--renew-deadline=",
-    "--retry-period=",
-];
-
 /// A kind that its own operator would bring along.
 const KINDS: [(&str, &str, &str, &str); 5] = [
     ("wgpolicyk8s.io", "v1alpha2", "PolicyReport", "Namespaced"),
@@ -49,98 +39,6 @@ const KINDS: [(&str, &str, &str, &str); 5] = [
     ("package-operator.run", "v1alpha1", "ClusterPackage", "Cluster"),
     ("hive.openshift.io", "v1", "SelectorSyncSet", "Cluster"),
 ];
-
-/// The chart on a stage.
-struct Release<'s> {
-    stage: &'s Stage,
-}
-
-impl Release<'_> {
-    async fn helm(&self, verb: &str, more: &[&str]) {
-        let chart = root().join("charts/holdfast");
-        // The store's endpoint is the test's own; the Pods would only pretend to run.
-        let endpoint = format!("extraEnv[0].value={}", self.stage.store().0.endpoint);
-        let mut arguments = vec![verb, "holdfast", chart.to_str().unwrap(), "--namespace", STATE];
-        let values = [
-            "openshift=true",
-            "replicas=0",
-            "policies.managed-velero.enabled=true",
-            "extraEnv[0].name=AWS_ENDPOINT_URL_STS",
-            &endpoint,
-        ];
-        if verb == "install" {
-            arguments.push("--create-namespace");
-        }
-        arguments.extend(values.iter().chain(more).flat_map(|value| ["--set", value]));
-        helm(Some(&self.stage.cluster), &arguments).await.unwrap();
-    }
-
-    /// The program as the Deployment starts it, with its account's token.
-    async fn start(&self) -> Enforcer {
-        let cluster = &self.stage.cluster;
-        let deployment = self
-            .stage
-            .api
-            .get(&path("apps/v1", "Deployment", STATE, "holdfast"))
-            .await;
-        let pod = &deployment.unwrap()["spec"]["template"]["spec"];
-        let account = pod["serviceAccountName"].as_str().unwrap();
-        let token = cluster.service_account_token(STATE, account).await.unwrap();
-        let kubeconfig = cluster.kubeconfig_with_token("holdfast", &token).unwrap();
-        let container = &pod["containers"][0];
-        let mut variables = vec![
-            ("HOME", self.stage.home().display().to_string()),
-            ("KUBECONFIG", kubeconfig.display().to_string()),
-        ];
-        for variable in container["env"].as_array().unwrap() {
-            if let Some(value) = variable["value"].as_str() {
-                variables.push((variable["name"].as_str().unwrap(), value.to_owned()));
-            }
-        }
-        let arguments = container["args"].as_array().unwrap();
-        let mut arguments: Vec<&str> = arguments.iter().map(|text| text.as_str().unwrap()).collect();
-        assert_eq!(arguments.remove(0), "run");
-        arguments.retain(|argument| !REPLACED.iter().any(|replaced| argument.starts_with(replaced)));
-        arguments.extend(["--identity=holdfast-0", "--listen=127.0.0.1:0"]);
-        let home = self.stage.home();
-        Enforcer::start(&home, &arguments, &variables)
-    }
-
-    async fn policy(&self, name: &str) -> Option<Value> {
-        self.stage.api.get(&policies(name)).await
-    }
-
-    /// Waits until Ready of the policy, as it is now, has this reason.
-    async fn is(&self, name: &str, reason: &str) {
-        until(&format!("{name} is {reason}"), async || {
-            let policy = self.policy(name).await.unwrap_or_default();
-            let conditions = policy["status"]["conditions"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default();
-            let is_so = |one: &Value| one["type"] == "Ready" && one["reason"] == reason;
-            policy["status"]["observedGeneration"] == policy["metadata"]["generation"]
-                && conditions.iter().any(is_so)
-        })
-        .await;
-    }
-
-    /// Asks for a look at everything, and waits until it was taken.
-    async fn look(&self, name: &str, word: &str) {
-        let asked = json!({ "metadata": { "annotations": { "holdfast.dev/reconcile-at": word } } });
-        self.stage.api.patch(&policies(name), &asked).await;
-        until(&format!("{name} was looked at: {word}"), async || {
-            self.policy(name).await.unwrap_or_default()["status"]["lastHandledReconcileAt"] == word
-        })
-        .await;
-    }
-}
-
-/// The path of a Policy in the release's namespace, or with an empty name of all.
-fn policies(name: &str) -> String {
-    let all = format!("/apis/holdfast.dev/v1alpha1/namespaces/{STATE}/policies/{name}");
-    all.trim_end_matches('/').to_owned()
-}
 
 async fn apply(stage: &Stage, object: &Value) {
     let list = object.to_string();
@@ -269,11 +167,11 @@ fn the_charts_account_keeps_managed_velero_with_every_verb_it_has_and_is_denied_
         define_others(stage).await;
         let release = Release { stage };
         release
-            .helm("install", &["policies.managed-velero.parameters.expiryDays=90"])
+            .upgrade(&["policies.managed-velero.parameters.expiryDays=90"])
             .await;
         let pod = hold_the_lock(stage).await;
         let mark = stage.cluster.mark().await.unwrap();
-        let enforcer = release.start().await;
+        let enforcer = release.start(&[]).await;
         release.is("managed-velero", "RequirementUnmet").await;
         stage.api.delete(&pod).await;
         release.is("managed-velero", "Converged").await;
@@ -310,7 +208,7 @@ fn the_charts_account_keeps_managed_velero_with_every_verb_it_has_and_is_denied_
             .patch(&report, &json!({ "summary": { "pass": 4711 } }))
             .await;
         release
-            .helm("upgrade", &["policies.managed-velero.parameters.expiryDays=120"])
+            .upgrade(&["policies.managed-velero.parameters.expiryDays=120"])
             .await;
         until("the bucket drops files later", async || {
             stage
@@ -327,7 +225,7 @@ fn the_charts_account_keeps_managed_velero_with_every_verb_it_has_and_is_denied_
         .await;
 
         keep_and_remove_one_of_nobody(&release).await;
-        stage.api.delete(&policies("managed-velero")).await;
+        stage.api.delete(&Release::policies("managed-velero")).await;
         let ended = enforcer.end().await;
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 
@@ -429,10 +327,10 @@ async fn keep_and_remove_one_of_nobody(release: &Release<'_>) {
             "desired": { "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "note", "namespace": "default" } },
         } } },
     });
-    api.create(&policies(""), &policy).await;
+    api.create(&Release::policies(""), &policy).await;
     release.is("notes", "Converged").await;
     let note = path("v1", "ConfigMap", "default", "note");
     assert!(api.get(&note).await.is_some());
-    api.delete(&policies("notes")).await;
+    api.delete(&Release::policies("notes")).await;
     assert!(api.get(&note).await.is_none());
 }

@@ -16,4 +16,5 @@ mod outages;
 mod replicas;
 mod resources;
 mod rest;
+mod tokens;
 mod velero;
