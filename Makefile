@@ -27,15 +27,15 @@ IMAGE_TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 .PHONY: docker-build
 docker-build: ## Build the image, by docker, podman or buildah
-	binary=$$(image/binary) && image/build "$$binary" "$(IMAGE_REPOSITORY):$(IMAGE_TAG)"
+	@binary=$$(image/binary) && image/build "$$binary" "$(IMAGE_REPOSITORY):$(IMAGE_TAG)"
 
 .PHONY: push
 push: ## Push the image to IMAGE_REPOSITORY, as IMAGE_TAG
-	builder=$$(image/builder) && "$$builder" push "$(IMAGE_REPOSITORY):$(IMAGE_TAG)"
+	@image/push "$(IMAGE_REPOSITORY):$(IMAGE_TAG)"
 
 .PHONY: reproduce
 reproduce: ## Build the image's binary twice, in two folders, and compare
-	image/reproduce
+	@image/reproduce
 
 .PHONY: fmt
 fmt: ## Format the code
