@@ -52,8 +52,13 @@ pub struct KeepOptions {
 /// What happens while a policy is kept.
 #[derive(Debug)]
 pub enum Kept<'a> {
-    /// A cycle is about to write what the report plans.
-    Writing(&'a Report),
+    /// A cycle is about to write.
+    Writing {
+        /// What it plans.
+        report: &'a Report,
+        /// For how long it has been under way.
+        took: Duration,
+    },
     /// What its calls do.
     Progress(Progress<'a>),
     /// A cycle has ended.

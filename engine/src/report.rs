@@ -187,6 +187,20 @@ pub struct ChangeReport {
     pub place: Option<Place>,
 }
 
+impl ChangeReport {
+    /// Who wrote it last, where the server tells.
+    #[must_use]
+    pub fn writer(&self) -> Option<&str> {
+        writer(self.note.as_deref()?)
+    }
+}
+
+/// Who a note says wrote it last: `kubectl-edit` of `last written by kubectl-edit, 2026-01-31T10:00:00Z`.
+pub(crate) fn writer(note: &str) -> Option<&str> {
+    let said = note.strip_prefix("last written by ")?;
+    Some(said.split(", ").next().unwrap_or(said))
+}
+
 /// What was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

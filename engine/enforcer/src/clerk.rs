@@ -21,6 +21,7 @@ use crate::reasons::ConditionReason;
 use crate::results::results;
 use crate::status::{Standing, status};
 use crate::story::{News, Story};
+use crate::words;
 use crate::work::Work;
 
 /// How soon what could not be told is told again.
@@ -188,6 +189,12 @@ impl Clerk {
         self.state().wrong = Some(fault);
     }
 
+    /// This replica is one of those that may come to enforce the policy. Until it does it says that it doesn't: where nobody
+    /// says anything, no alert tells that nobody enforces it.
+    pub(crate) fn attends(&self) {
+        self.metrics.held(&self.id, false);
+    }
+
     /// This replica enforces the policy from now on, or no longer.
     pub(crate) fn held(&self, work: &Work, is_held: bool) {
         tracing::info!(policy = %self.id, held = is_held, "lease");
@@ -213,8 +220,9 @@ impl Clerk {
         let policy = &self.id;
         match kept {
             Kept::Quiet => {}
-            Kept::Writing(report) => {
+            Kept::Writing { report, took } => {
                 let mut state = self.state();
+                self.transitions(&mut state, report, *took);
                 let news = self.look(&mut state, work, report);
                 self.publish(&mut state, work, &news);
             }
@@ -273,7 +281,7 @@ impl Clerk {
             previous: &state.previous,
             now: Clock::System.now(),
         };
-        self.metrics.ready(&self.id, standing.is_ready());
+        self.metrics.ready(&self.id, standing.readiness());
         let Some(resource) = &work.resource else { return };
         let status = status(&standing);
         for notice in notices(&self.id, &resource.uid, news) {
@@ -333,7 +341,13 @@ impl Clerk {
         let now: BTreeMap<String, (Phase, String)> = report
             .resources
             .iter()
-            .map(|one| (one.address.clone(), (one.phase, one.reason.clone())))
+            .map(|one| {
+                let reason = match one.phase {
+                    Phase::Drifted => words::drift(one),
+                    _ => one.reason.clone(),
+                };
+                (one.address.clone(), (one.phase, reason))
+            })
             .collect();
         for (resource, (phase, reason)) in &now {
             let before = state.phases.get(resource);

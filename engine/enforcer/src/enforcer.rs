@@ -168,7 +168,8 @@ impl Enforcer {
                     files.iter_mut().for_each(FileSource::forget);
                     running.hurry();
                 }
-                _ = looks.tick(), if files.is_some() => {
+                _ = looks.tick() => {
+                    health.comes_round();
                     if let Some(change) = files.as_mut().and_then(FileSource::changed) {
                         running.files(change);
                         running.common.health.read(FILES);

@@ -1,6 +1,7 @@
 //! Whether all of it is alive and ready.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub struct Health(Arc<Mutex<State>>);
 struct State {
     /// The sources of policies that have not told all that they have yet.
     unread: Vec<&'static str>,
+    /// When the loop that takes policies from their sources came round last; none before it began.
+    came_round: Option<Instant>,
     tasks: BTreeMap<PolicyId, Pulse>,
 }
 
@@ -44,6 +47,11 @@ impl Health {
     /// Says that a source was read.
     pub(crate) fn read(&self, source: &'static str) {
         self.state().unread.retain(|unread| *unread != source);
+    }
+
+    /// The loop that takes policies from their sources comes round.
+    pub(crate) fn comes_round(&self) {
+        self.state().came_round = Some(Instant::now());
     }
 
     /// The task of `policy` moves.
@@ -75,17 +83,20 @@ impl Health {
         change(pulse);
     }
 
-    /// Whether every task moves; else which doesn't.
+    /// Whether every loop comes round; else which doesn't.
     ///
     /// # Errors
-    /// A task that is stuck, with the time since it moved.
+    /// A loop that is stuck, with the time since it moved.
     pub fn live(&self) -> Result<(), String> {
         let state = self.state();
-        let stuck = state.tasks.iter().find_map(|(policy, pulse)| {
-            let still = pulse.moved?.elapsed();
-            (still >= STUCK).then(|| format!("{policy} has not moved for {} s", still.as_secs()))
-        });
-        stuck.map_or(Ok(()), Err)
+        let stuck = |what: &dyn Display, moved: Option<Instant>| {
+            let still = moved?.elapsed();
+            (still >= STUCK).then(|| format!("{what} has not moved for {} s", still.as_secs()))
+        };
+        let mut tasks = state.tasks.iter();
+        let first = stuck(&"what takes policies from their sources", state.came_round)
+            .or_else(|| tasks.find_map(|(policy, pulse)| stuck(policy, pulse.moved)));
+        first.map_or(Ok(()), Err)
     }
 
     /// Whether all policies are known, and each was looked at once; else what is missing.
@@ -159,6 +170,13 @@ mod tests {
         assert_eq!(health.live(), Err(stuck));
         health.moves(&policy("a"));
         assert_eq!(health.live(), Ok(()));
+        health.comes_round();
+        tokio::time::advance(STUCK / 2).await;
+        health.moves(&policy("a"));
+        assert_eq!(health.live(), Ok(()));
+        tokio::time::advance(STUCK / 2).await;
+        let stuck = "what takes policies from their sources has not moved for 900 s".to_owned();
+        assert_eq!(health.live(), Err(stuck));
     }
 
     #[tokio::test]

@@ -78,7 +78,9 @@ struct Counts {
 /// What is counted of one policy.
 #[derive(Debug, Default)]
 struct OfPolicy {
-    held: bool,
+    /// None where no lease is taken.
+    held: Option<bool>,
+    /// None where it isn't known here, or where it is as somebody asked for.
     ready: Option<bool>,
     phases: BTreeMap<(String, Phase), i64>,
     vanished: Vec<String>,
@@ -130,7 +132,7 @@ impl Metrics {
     pub fn held(&self, policy: &PolicyId, held: bool) {
         let mut counts = self.counts();
         let of = counts.of(policy);
-        of.held = held;
+        of.held = Some(held);
         if !held {
             of.ready = None;
             of.phases.clear();
@@ -138,9 +140,10 @@ impl Metrics {
         }
     }
 
-    /// Whether the policy's status says that it is ready.
-    pub fn ready(&self, policy: &PolicyId, ready: bool) {
-        self.counts().of(policy).ready = Some(ready);
+    /// Whether the policy's status says that it is ready; none where that is not what somebody asked for, as while it is
+    /// suspended.
+    pub fn ready(&self, policy: &PolicyId, ready: Option<bool>) {
+        self.counts().of(policy).ready = ready;
     }
 
     /// What the policy's world looks like now.

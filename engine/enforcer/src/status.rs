@@ -57,10 +57,14 @@ pub struct Standing<'a> {
 }
 
 impl Standing<'_> {
-    /// Whether the policy is ready.
+    /// Whether the policy is ready; none where it isn't because somebody wanted that.
     #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.judged().ready.0 == ConditionReason::Converged
+    pub fn readiness(&self) -> Option<bool> {
+        match self.judged().ready.0.outlook() {
+            Outlook::Ready => Some(true),
+            Outlook::AsAsked => None,
+            Outlook::Reconciling | Outlook::Stalled => Some(false),
+        }
     }
 
     fn judged(&self) -> Judged {

@@ -141,7 +141,7 @@ impl Story {
     /// What happens while the policy is kept; `suspended` as for [`report`](Self::report).
     pub fn kept(&mut self, kept: &Kept<'_>, suspended: bool) -> Vec<News> {
         match kept {
-            Kept::Writing(report) | Kept::Cycle { report, .. } => self.report(report, suspended),
+            Kept::Writing { report, .. } | Kept::Cycle { report, .. } => self.report(report, suspended),
             Kept::Progress(Progress::Written(outcome, _)) => {
                 self.written(outcome);
                 Vec::new()

@@ -14,6 +14,7 @@ use crate::clerk::{Clerk, fault_of};
 use crate::enforcer::Worlds;
 use crate::fault::Fault;
 use crate::health::Health;
+use crate::reasons::Outlook;
 use crate::shares::Shares;
 use crate::work::{Work, removes, retired};
 
@@ -74,6 +75,9 @@ impl Task {
     /// Attends to the policy until it is gone or the process ends.
     pub(crate) async fn run(mut self) {
         let mut last_good: Option<Arc<Work>> = None;
+        if self.common.mode == Mode::Enforce {
+            self.clerk.attends();
+        }
         while !self.stop.is_stopped() {
             // Where nothing is locked, all tell.
             let tells = self.common.mode == Mode::Observe;
@@ -131,7 +135,9 @@ impl Task {
         match self.common.worlds.open(actor).await {
             Ok(engine) => Some(Ready { work, policy, engine }),
             Err(error) => {
-                self.clerk.fault(&work, fault_of(&error.into()));
+                let fault = fault_of(&error.into());
+                looked_at(&self.common.health, &self.id, &fault);
+                self.clerk.fault(&work, fault);
                 self.pause(AGAIN).await;
                 None
             }
@@ -197,11 +203,16 @@ impl Task {
         let health = &self.common.health;
         let teller = |kept: Kept<'_>| {
             health.moves(&self.id);
-            if let Kept::Cycle { report, .. } = &kept {
-                health.observed(&self.id);
-                if is_leaving && report.unmet.is_empty() && report.resources.is_empty() {
-                    removed.stop();
+            match &kept {
+                Kept::Cycle { report, .. } => {
+                    health.observed(&self.id);
+                    if is_leaving && report.unmet.is_empty() && report.resources.is_empty() {
+                        removed.stop();
+                    }
                 }
+                Kept::Invalid(_) => health.observed(&self.id),
+                Kept::Failed { error, .. } => looked_at(health, &self.id, &fault_of(error)),
+                Kept::Writing { .. } | Kept::Progress(_) | Kept::Quiet => {}
             }
             clerk.kept(&ready.work, &kept);
         };
@@ -283,5 +294,13 @@ impl Task {
             _ = self.work.changed() => self.work.mark_changed(),
             () = self.stop.sleep(pause) => {}
         }
+    }
+}
+
+/// What waits for somebody was looked at, too: one policy that is wrong must not keep this replica, and with it a rollout,
+/// from becoming ready. What can't be reached was not.
+fn looked_at(health: &Health, policy: &PolicyId, fault: &Fault) {
+    if fault.reason.outlook() == Outlook::Stalled {
+        health.observed(policy);
     }
 }

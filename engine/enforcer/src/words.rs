@@ -1,7 +1,9 @@
 //! Sentences about reports: what, where, why, and what to do next.
 
+use std::collections::BTreeSet;
+
 use holdfast_engine::checks::CheckResult;
-use holdfast_engine::report::{HoldReport, Report, ResourceReport, Unmet};
+use holdfast_engine::report::{ChangeReport, HoldReport, Report, ResourceReport, Unmet};
 use holdfast_engine::step::{Excess, StepVerb};
 
 /// A sentence has at most so many bytes: the API server takes 1024 for an event's note.
@@ -16,7 +18,7 @@ pub(crate) fn title(resource: &ResourceReport) -> String {
     format!("{what} ({})", resource.address)
 }
 
-/// What has drifted: which fields differ, never their values.
+/// What has drifted: which fields differ, never their values, and who changed them, where the server tells.
 pub(crate) fn drift(resource: &ResourceReport) -> String {
     let mut fields = resource.facets.iter().flat_map(|facet| {
         facet
@@ -39,7 +41,15 @@ pub(crate) fn drift(resource: &ResourceReport) -> String {
     if named.is_empty() {
         return resource.reason.clone();
     }
-    format!("{}: {}{more}", resource.reason, named.join(", "))
+    let changes = resource.facets.iter().flat_map(|facet| &facet.changes);
+    let writers: BTreeSet<&str> = changes.filter_map(ChangeReport::writer).collect();
+    let writers: Vec<&str> = writers.into_iter().collect();
+    let by = if writers.is_empty() {
+        String::new()
+    } else {
+        format!(", by {}", writers.join(", "))
+    };
+    format!("{}: {}{more}{by}", resource.reason, named.join(", "))
 }
 
 /// What a check found amiss.

@@ -41,7 +41,10 @@ impl Keeper<'_> {
                 if !read_again && self.forget_old(&pass, begun) {
                     read_again = true;
                 } else {
-                    (self.teller)(Kept::Writing(&pass.report));
+                    (self.teller)(Kept::Writing {
+                        report: &pass.report,
+                        took: begun.elapsed(),
+                    });
                     self.run.warn(&pass.plan);
                     self.run.write(&mut self.session, &pass.plan).await?;
                     asked_types = false;

@@ -449,8 +449,5 @@ fn taken_by(differing: &Differing, difference: &Difference) -> Option<String> {
     let mut holders = differing.conflicts.iter();
     let holder = holders.find(|conflict| conflict.path == difference.path);
     let holder = holder.map(|conflict| conflict.manager.clone());
-    holder.or_else(|| {
-        let note = difference.note.as_deref()?.strip_prefix("last written by ")?;
-        Some(note.split(", ").next().unwrap_or(note).to_owned())
-    })
+    holder.or_else(|| Some(crate::report::writer(difference.note.as_deref()?)?.to_owned()))
 }

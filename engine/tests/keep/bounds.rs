@@ -53,6 +53,31 @@ async fn whoever_asks_all_the_time_has_everything_read_anew_every_few_seconds() 
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_news_is_one_cycle_and_one_without_end_a_few_each_second() {
+    let case = Case::text(&policy(MAP), "");
+    kept(&case, async |onlooker| {
+        onlooker.converged().await;
+        let second = Duration::from_secs(1);
+        for (changes, least, most) in [(10, 1, 1), (300, 8, 14)] {
+            sleep(second * 5).await;
+            let before = onlooker.cycles();
+            for number in 0..changes {
+                // Nobody's drift, and so nothing that is written is news in turn.
+                set(&case, "one", "b", &number.to_string());
+                sleep(Duration::from_millis(10)).await;
+            }
+            sleep(second).await;
+            let cycles = onlooker.cycles() - before;
+            assert!(
+                (least..=most).contains(&cycles),
+                "{changes} changes: {cycles} cycles"
+            );
+        }
+    })
+    .await;
+}
+
 /// Keeps the policy of `case` until `is_end` says so of what happens.
 async fn kept_until(case: &Case, permits: usize, is_end: impl Fn(&Kept<'_>) -> bool + Send + Sync) {
     let stop = Stop::default();

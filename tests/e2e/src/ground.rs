@@ -35,10 +35,10 @@ pub fn on_ground(test: impl AsyncFnOnce(&Ground)) {
 ///
 /// # Panics
 /// If the cluster can't be started, or the test fails.
-pub fn on_own_ground(test: impl AsyncFnOnce(&Ground)) {
+pub fn on_own_ground(test: impl AsyncFnOnce(&mut Ground)) {
     RUNTIME.block_on(async {
-        let ground = Ground::new(Cluster::start().await.unwrap());
-        test(&ground).await;
+        let mut ground = Ground::new(Cluster::start().await.unwrap());
+        test(&mut ground).await;
     });
 }
 
@@ -101,12 +101,22 @@ impl Ground {
     /// If the kubeconfig can't be written.
     #[must_use]
     pub fn enforce(&self, arguments: &[&str]) -> Enforcer {
+        self.enforce_with(arguments, &[])
+    }
+
+    /// As [`Ground::enforce`], with these variables on top.
+    ///
+    /// # Panics
+    /// If the kubeconfig can't be written.
+    #[must_use]
+    pub fn enforce_with(&self, arguments: &[&str], more: &[(&str, &str)]) -> Enforcer {
         let kubeconfig = self.cluster.kubeconfig_for("admin").unwrap();
         let home = self.home.path();
-        let variables = [
+        let mut variables = vec![
             ("HOME", home.display().to_string()),
             ("KUBECONFIG", kubeconfig.display().to_string()),
         ];
+        variables.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
         Enforcer::start(home, arguments, &variables)
     }
 

@@ -74,7 +74,7 @@ fn policies(encoder: &mut DescriptorEncoder<'_>, counts: &Counts) -> Result<(), 
         encoder,
         "holdfast_policy_held",
         "1 where this process holds the policy's lease, and so enforces it",
-        policies().map(|(policy, of)| ([(POLICY, policy)], flag(of.held))),
+        policies().filter_map(|(policy, of)| Some(([(POLICY, policy)], flag(of.held?)))),
     )?;
     family(
         encoder,

@@ -103,7 +103,7 @@ fn what_belongs_to_a_policy_goes_with_it() {
     let metrics = Metrics::new("1.2.3");
     for name in ["one", "two"] {
         metrics.held(&policy(name), true);
-        metrics.ready(&policy(name), name == "one");
+        metrics.ready(&policy(name), Some(name == "one"));
         happened(&metrics, name, EventReason::DriftDetected, r#"guard["team-a"]"#);
         happened(&metrics, name, EventReason::DriftDetected, r#"guard["team-b"]"#);
         happened(&metrics, name, EventReason::DriftRepaired, r#"guard["team-b"]"#);
@@ -127,7 +127,7 @@ fn what_belongs_to_a_policy_goes_with_it() {
 fn who_loses_a_policys_lease_says_no_more_about_its_state() {
     let metrics = Metrics::new("1.2.3");
     metrics.held(&policy("one"), true);
-    metrics.ready(&policy("one"), true);
+    metrics.ready(&policy("one"), Some(true));
     metrics.held(&policy("one"), false);
     assert_eq!(
         lines(&metrics, "policy_"),

@@ -140,7 +140,7 @@ proptest! {
         prop_assert_eq!(&status(&later), &told);
         let kinds: Vec<&str> = told["conditions"].as_array().unwrap().iter().map(|one| one["type"].as_str().unwrap()).collect();
         prop_assert!([vec!["Ready"], vec!["Ready", "Reconciling"], vec!["Ready", "Stalled"]].contains(&kinds), "{kinds:?}");
-        prop_assert_eq!(first.is_ready(), told["conditions"][0]["status"] == "True");
+        prop_assert_eq!(first.readiness() == Some(true), told["conditions"][0]["status"] == "True");
     }
 
     #[test]

@@ -38,7 +38,7 @@ async fn resources_are_counted_by_rule_and_phase_and_drift_once_however_long_it_
         let (report, news) = cycle(&case, &story).await;
         metrics.report(&case.policy.id, &report);
         metrics.news(&case.policy.id, &news);
-        metrics.ready(&case.policy.id, standing(Some(&report), &nothing).is_ready());
+        metrics.ready(&case.policy.id, standing(Some(&report), &nothing).readiness());
         if round == 0 {
             spoil(&case, "a", "a");
             case.world.delete(&config_map("b")).unwrap();

@@ -18,6 +18,7 @@ mod events;
 mod keeping;
 mod results;
 mod running;
+mod seen;
 mod status;
 
 use std::sync::Mutex;

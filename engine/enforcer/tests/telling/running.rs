@@ -20,24 +20,38 @@ use tokio::time::{sleep, timeout};
 use crate::support::{Case, registry};
 use crate::{TWO_MAPS, case, config_map, spoil};
 
-/// One world, whoever acts.
-struct OneWorld(Engine);
+/// One world, whoever acts; it can't be reached while `hangs`.
+struct OneWorld {
+    engine: Engine,
+    hangs: watch::Receiver<bool>,
+}
 
 #[async_trait]
 impl Worlds for OneWorld {
     async fn open(&self, _: &Actor) -> Result<Engine, ProviderError> {
-        Ok(self.0.clone())
+        // The sender outlives the enforcer.
+        let _ = self.hangs.clone().wait_for(|hangs| !hangs).await;
+        Ok(self.engine.clone())
     }
 }
 
-/// Says what happens to Policy resources, and throws away what it is told.
+/// Says what happens to Policy resources, and keeps what it is told: each status, and each report.
 #[derive(Debug)]
-struct Saying(Mutex<Option<mpsc::UnboundedReceiver<PolicyEvent>>>);
+struct Saying {
+    said: Mutex<Option<mpsc::UnboundedReceiver<PolicyEvent>>>,
+    told: Arc<Mutex<Vec<(&'static str, Json)>>>,
+}
+
+impl Saying {
+    fn keep(&self, what: &'static str, told: &Json) {
+        self.told.lock().unwrap().push((what, told.clone()));
+    }
+}
 
 #[async_trait]
 impl Desk for Saying {
     fn policies(&self) -> BoxStream<'static, PolicyEvent> {
-        let said = self.0.lock().unwrap().take();
+        let said = self.said.lock().unwrap().take();
         stream::unfold(said, async |mut said| {
             let event = said.as_mut()?.recv().await?;
             Some((event, said))
@@ -45,7 +59,8 @@ impl Desk for Saying {
         .boxed()
     }
 
-    async fn write_status(&self, _: &PolicyId, _: &str, _: &Json) -> Result<(), ProviderError> {
+    async fn write_status(&self, _: &PolicyId, _: &str, status: &Json) -> Result<(), ProviderError> {
+        self.keep("status", status);
         Ok(())
     }
 
@@ -53,7 +68,8 @@ impl Desk for Saying {
         Ok(())
     }
 
-    async fn write_report(&self, _: &PolicyId, _: &str, _: &Json) -> Result<bool, ProviderError> {
+    async fn write_report(&self, _: &PolicyId, _: &str, results: &Json) -> Result<bool, ProviderError> {
+        self.keep("report", results);
         Ok(true)
     }
 
@@ -75,15 +91,50 @@ impl Files for OneFile {
     }
 }
 
+/// What is outside of an enforcer.
+pub(crate) struct Outside {
+    /// Says what happens to Policy resources.
+    say: mpsc::UnboundedSender<PolicyEvent>,
+    /// What probes are told.
+    pub(crate) health: Health,
+    metrics: Metrics,
+    told: Arc<Mutex<Vec<(&'static str, Json)>>>,
+    /// Whether the world can't be reached.
+    pub(crate) hangs: watch::Sender<bool>,
+}
+
+impl Outside {
+    pub(crate) fn say(&self, event: PolicyEvent) {
+        self.say.send(event).unwrap();
+    }
+
+    /// What was told since the last time.
+    pub(crate) fn told(&self) -> Vec<(&'static str, Json)> {
+        std::mem::take(&mut self.told.lock().unwrap())
+    }
+
+    /// The lines of what scrapers are told that hold `part`.
+    pub(crate) fn series(&self, part: &str) -> Vec<String> {
+        let text = self.metrics.text();
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with('#') && line.contains(part));
+        lines.map(str::to_owned).collect()
+    }
+}
+
 /// Enforces on the world of `case`, its policy as a file too if `file` says so, while `body` says what happens.
-async fn enforced(
-    case: &Case,
-    file: bool,
-    body: impl AsyncFnOnce(&mpsc::UnboundedSender<PolicyEvent>),
-) -> Metrics {
+pub(crate) async fn enforced(case: &Case, file: bool, body: impl AsyncFnOnce(&Outside)) {
     let stop = Stop::default();
     let (say, said) = mpsc::unbounded_channel();
-    let metrics = Metrics::new("0.0.0");
+    let (hangs, hanging) = watch::channel(false);
+    let outside = Outside {
+        say,
+        health: Health::default(),
+        metrics: Metrics::new("0.0.0"),
+        told: Arc::default(),
+        hangs,
+    };
     let files: Option<Box<dyn Files>> = file.then(|| {
         let file = FilePolicy {
             policy: case.policy.clone(),
@@ -92,10 +143,16 @@ async fn enforced(
         Box::new(OneFile(file)) as Box<dyn Files>
     });
     let enforcer = Enforcer {
-        worlds: Arc::new(OneWorld(case.engine.clone())),
+        worlds: Arc::new(OneWorld {
+            engine: case.engine.clone(),
+            hangs: hanging,
+        }),
         registry: registry(),
         files,
-        desk: Some(Arc::new(Saying(Mutex::new(Some(said))))),
+        desk: Some(Arc::new(Saying {
+            said: Mutex::new(Some(said)),
+            told: Arc::clone(&outside.told),
+        })),
         roster: None,
         settings: Settings {
             holder: Holder("a".to_owned()),
@@ -105,20 +162,19 @@ async fn enforced(
             default_account: Some("holdfast-system/tenant".parse().unwrap()),
             ambient: BTreeSet::new(),
         },
-        health: Health::default(),
-        metrics: metrics.clone(),
+        health: outside.health.clone(),
+        metrics: outside.metrics.clone(),
     };
     let (_hurry, hurried) = watch::channel(0);
     let body = async {
-        body(&say).await;
+        body(&outside).await;
         stop.stop();
     };
     futures::join!(enforcer.run(hurried, &stop), body);
-    metrics
 }
 
 /// The Policy resource of two maps, of incarnation `uid`.
-fn resource(case: &Case, uid: &str) -> Box<PolicyResource> {
+pub(crate) fn resource(case: &Case, uid: &str) -> Box<PolicyResource> {
     let map = |name: &str, key: &str| {
         json!({
             "ensure": "kubernetes/Object",
@@ -129,6 +185,12 @@ fn resource(case: &Case, uid: &str) -> Box<PolicyResource> {
             },
         })
     };
+    let spec = json!({ "language": 1, "rules": { "one": map("one", "a"), "two": map("two", "b") } });
+    resource_of(case, uid, &spec)
+}
+
+/// The Policy resource of this spec, of incarnation `uid`.
+pub(crate) fn resource_of(case: &Case, uid: &str, spec: &Json) -> Box<PolicyResource> {
     let id = case.policy.id.clone();
     Box::new(PolicyResource {
         uid: uid.to_owned(),
@@ -140,7 +202,7 @@ fn resource(case: &Case, uid: &str) -> Box<PolicyResource> {
             "apiVersion": "holdfast.dev/v1alpha1",
             "kind": "Policy",
             "metadata": { "name": id.name, "namespace": id.namespace },
-            "spec": { "language": 1, "rules": { "one": map("one", "a"), "two": map("two", "b") } },
+            "spec": spec,
         }),
         status: Json::Null,
         id,
@@ -148,7 +210,7 @@ fn resource(case: &Case, uid: &str) -> Box<PolicyResource> {
 }
 
 /// Waits until the map `one` is as the policy says.
-async fn right(case: &Case) {
+pub(crate) async fn right(case: &Case) {
     let right = async {
         let value = || {
             Some(
@@ -171,10 +233,10 @@ async fn right(case: &Case) {
 #[tokio::test(start_paused = true)]
 async fn a_policy_of_a_file_stays_when_a_policy_resource_of_its_name_comes_and_goes() {
     let case = case(TWO_MAPS, "");
-    enforced(&case, true, async |say| {
+    enforced(&case, true, async |outside| {
         right(&case).await;
-        say.send(PolicyEvent::Changed(resource(&case, "1"))).unwrap();
-        say.send(PolicyEvent::Gone(case.policy.id.clone())).unwrap();
+        outside.say(PolicyEvent::Changed(resource(&case, "1")));
+        outside.say(PolicyEvent::Gone(case.policy.id.clone()));
         sleep(Duration::from_secs(10)).await;
         spoil(&case, "one", "a");
         right(&case).await;
@@ -185,12 +247,12 @@ async fn a_policy_of_a_file_stays_when_a_policy_resource_of_its_name_comes_and_g
 #[tokio::test(start_paused = true)]
 async fn a_policy_made_anew_under_its_name_holds_its_own_lease_and_is_kept() {
     let case = case(TWO_MAPS, "");
-    enforced(&case, false, async |say| {
-        say.send(PolicyEvent::All(vec![*resource(&case, "1")])).unwrap();
+    enforced(&case, false, async |outside| {
+        outside.say(PolicyEvent::All(vec![*resource(&case, "1")]));
         right(&case).await;
         for uid in ["2", "3", "4"] {
-            say.send(PolicyEvent::Gone(case.policy.id.clone())).unwrap();
-            say.send(PolicyEvent::Changed(resource(&case, uid))).unwrap();
+            outside.say(PolicyEvent::Gone(case.policy.id.clone()));
+            outside.say(PolicyEvent::Changed(resource(&case, uid)));
             // Sooner than a lease is renewed.
             for _ in 0..40 {
                 sleep(Duration::from_millis(50)).await;

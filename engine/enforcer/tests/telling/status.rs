@@ -302,11 +302,11 @@ async fn what_holds_up_the_policy_as_a_whole_is_all_that_it_is_judged_by() {
     ]
     .iter()
     .map(|standing| {
-        assert!(!standing.is_ready());
+        assert_ne!(standing.readiness(), Some(true));
         conditions(&status(standing))
     })
     .collect();
-    assert!(seen.is_ready());
+    assert_eq!(seen.readiness(), Some(true));
     insta::assert_snapshot!(told.join("\n"));
 }
 

@@ -107,7 +107,7 @@ async fn follow(server: Arc<Server>) {
             Event::Failed(error) => {
                 server.definitions.set_watched(&server, false);
                 if matches!(error, ProviderError::Denied { .. }) {
-                    tracing::warn!(%error, "types that come later are noticed within a minute or two only");
+                    tracing::debug!(%error, "types that come later are noticed within a minute or two only");
                     return std::future::pending().await;
                 }
                 tracing::debug!(%error, "definitions can't be watched for now");

@@ -17,4 +17,5 @@ mod replicas;
 mod resources;
 mod rest;
 mod tokens;
+mod told;
 mod velero;

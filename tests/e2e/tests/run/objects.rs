@@ -25,7 +25,7 @@ pub(crate) async fn becomes(ground: &Ground, name: &str, value: &str) {
 }
 
 #[test]
-fn drift_is_put_back_within_a_second_of_its_event_on_a_machine_that_does_other_things_too() {
+fn drift_is_put_back_while_it_runs_and_what_is_not_declared_stays() {
     on_ground(async |ground| {
         let policy = ground.policy("run-drift");
         policy.write(&one_map("run-drift", "1"));
@@ -76,6 +76,43 @@ fn a_field_that_somebody_keeps_changing_back_is_left_to_them_and_the_rest_is_enf
         tokio::time::sleep(Duration::from_secs(1)).await;
         let map = ground.api.get(&place).await.unwrap();
         assert_eq!(map["data"]["a"], "theirs");
+        drop(enforcer.end().await);
+    });
+}
+
+#[test]
+fn a_deployment_is_settling_until_it_is_available_and_what_needs_it_waits() {
+    on_ground(async |ground| {
+        let policy = ground.policy("run-ready");
+        policy.write(
+            "space: { ensure: kubernetes/Object, desired: { apiVersion: v1, kind: Namespace, metadata: { name: run-ready } \
+             } }\nserver: { ensure: kubernetes/Object, desired: { apiVersion: apps/v1, kind: Deployment, metadata: { name: \
+             server }, spec: { selector: { matchLabels: { app: server } }, template: { metadata: { labels: { app: server } \
+             }, spec: { nodeSelector: { run-ready: here }, containers: [ { name: server, image: localhost/server } ] } } } \
+             } }\nafter: { ensure: kubernetes/Object, when: rules.server.converged, desired: { apiVersion: v1, kind: \
+             ConfigMap, metadata: { name: after } } }",
+        );
+        let enforcer = ground.enforce(&[&policy.path()]);
+        enforcer.reaches("server", "Settling").await;
+        let place = path("apps/v1", "Deployment", "run-ready", "server");
+        until("the controllers have seen it", async || {
+            let server = ground.api.get(&place).await.unwrap_or_default();
+            server["status"]["unavailableReplicas"] == 1
+        })
+        .await;
+        let is_there = enforcer.lines().into_iter().any(|line| {
+            line["phase"] == "Converged" && (line["resource"] == "server" || line["resource"] == "after")
+        });
+        assert!(!is_there, "{}", enforcer.log());
+        for node in ground.api.list("/api/v1/nodes").await {
+            let place = path("v1", "Node", "", node["metadata"]["name"].as_str().unwrap());
+            let label = json!({ "metadata": { "labels": { "run-ready": "here" } } });
+            ground.api.patch(&place, &label).await;
+        }
+        enforcer.reaches("server", "Converged").await;
+        let server = ground.api.get(&place).await.unwrap();
+        assert_eq!(server["status"]["availableReplicas"], 1, "{server:#}");
+        enforcer.reaches("after", "Converged").await;
         drop(enforcer.end().await);
     });
 }

@@ -2,8 +2,40 @@
 
 use std::time::Duration;
 
-use holdfast_e2e::{on_stage, path, until};
+use holdfast_e2e::{Api, on_own_ground, on_stage, path, until};
 use serde_json::json;
+
+use crate::objects::{becomes, one_map};
+
+/// Fewer lines than this tell of an outage of 20 s, however often the server is asked meanwhile.
+const LINES_MAX: usize = 12;
+
+#[test]
+fn an_api_server_that_is_gone_for_twenty_seconds_and_starts_again_ends_nothing() {
+    on_own_ground(async |ground| {
+        let policy = ground.policy("run-restart");
+        policy.write(&one_map("run-restart", "1"));
+        let path_of_policy = policy.path();
+        // As the chart says it.
+        let enforcer = ground.enforce_with(&[&path_of_policy], &[("RUST_LOG", "info")]);
+        enforcer.reaches("one", "Converged").await;
+        let begun = enforcer.lines().len();
+        ground.cluster.stop_api_server();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert!(enforcer.is_alive());
+        let said = enforcer.lines().split_off(begun);
+        assert!(said.len() <= LINES_MAX, "{said:#?}");
+        ground.cluster.start_api_server_again().await.unwrap();
+        ground.api = Api::new(&ground.cluster, "by-hand");
+        let place = path("v1", "ConfigMap", "run-restart", "one");
+        ground
+            .api
+            .patch(&place, &json!({ "data": { "a": "spoilt" } }))
+            .await;
+        becomes(ground, "run-restart", "1").await;
+        drop(enforcer.end().await);
+    });
+}
 
 #[test]
 fn an_api_server_that_does_not_answer_for_twenty_seconds_ends_nothing() {

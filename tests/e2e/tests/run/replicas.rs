@@ -53,6 +53,41 @@ fn two_replicas_whose_holder_is_killed_in_the_middle_of_a_creation_end_with_one_
 }
 
 #[test]
+fn a_holder_that_is_killed_is_replaced_within_fifteen_seconds() {
+    on_ground(async |ground| {
+        let policy = ground.policy("run-killed");
+        policy.write(&one_map("run-killed", "1"));
+        let start = |name| ground.enforce(&[&policy.path(), "--identity", name]);
+        let (first, second) = (start("first"), start("second"));
+        let lease = path("coordination.k8s.io/v1", "Lease", STATE, "run-killed");
+        let is_held_by = async |name: &str| {
+            let lease = ground.api.get(&lease).await.unwrap_or_default();
+            lease["spec"]["holderIdentity"] == name
+        };
+        for replica in [&first, &second] {
+            let knows = |line: &serde_json::Value| line["replicas"] == 2;
+            replica.says("that there are two", knows).await;
+        }
+        // Of a single policy, it comes to the first by name.
+        until("the first holds the lease", async || is_held_by("first").await).await;
+        becomes(ground, "run-killed", "1").await;
+        let begun = Instant::now();
+        first.kill().await;
+        until("the second holds the lease", async || is_held_by("second").await).await;
+        let took = begun.elapsed();
+        println!("replaced after {took:?}");
+        assert!(took < Duration::from_secs(15), "{took:?}");
+        let place = path("v1", "ConfigMap", "run-killed", "one");
+        ground
+            .api
+            .patch(&place, &json!({ "data": { "a": "spoilt" } }))
+            .await;
+        becomes(ground, "run-killed", "1").await;
+        drop(second.end().await);
+    });
+}
+
+#[test]
 fn a_lease_that_is_lost_ends_the_writing_and_not_the_process() {
     on_ground(async |ground| {
         let policy = ground.policy("run-lost");

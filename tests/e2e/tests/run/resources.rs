@@ -6,15 +6,20 @@ use holdfast_e2e::{Enforcer, Ground, STATE, on_ground, path, root, until};
 use serde_json::{Value, json};
 
 /// The policies of a namespace that is a team's own.
-struct Team<'g> {
+pub(crate) struct Team<'g> {
     ground: &'g Ground,
     name: &'static str,
-    enforcer: Enforcer,
+    pub(crate) enforcer: Enforcer,
 }
 
 impl<'g> Team<'g> {
     /// A namespace with the account `keeper`, which may keep maps there and nothing else, and an enforcer of its policies.
     async fn new(ground: &'g Ground, name: &'static str) -> Self {
+        Self::with(ground, name, &[]).await
+    }
+
+    /// The same, with these arguments on top.
+    pub(crate) async fn with(ground: &'g Ground, name: &'static str, more: &[&str]) -> Self {
         define(ground).await;
         let api = &ground.api;
         api.create("/api/v1/namespaces", &json!({ "metadata": { "name": name } }))
@@ -41,11 +46,11 @@ impl<'g> Team<'g> {
         Self {
             ground,
             name,
-            enforcer: ground.enforce(&["--policies", "--namespace", name]),
+            enforcer: ground.enforce(&[&["--policies", "--namespace", name], more].concat()),
         }
     }
 
-    fn path(&self, policy: &str) -> String {
+    pub(crate) fn path(&self, policy: &str) -> String {
         format!(
             "/apis/holdfast.dev/v1alpha1/namespaces/{}/policies/{policy}",
             self.name
@@ -53,7 +58,7 @@ impl<'g> Team<'g> {
     }
 
     /// Makes a policy of this team.
-    async fn make(&self, policy: &str, spec: &Value) {
+    pub(crate) async fn make(&self, policy: &str, spec: &Value) {
         let mut spec = spec.clone();
         spec["language"] = json!(1);
         let object = json!({
@@ -65,7 +70,7 @@ impl<'g> Team<'g> {
     }
 
     /// Waits until a condition of the policy has this reason, and gives the policy.
-    async fn condition(&self, policy: &str, kind: &str, reason: &str) -> Value {
+    pub(crate) async fn condition(&self, policy: &str, kind: &str, reason: &str) -> Value {
         let place = self.path(policy);
         until(&format!("{policy} is {kind}: {reason}"), async || {
             let now = self.ground.api.get(&place).await.unwrap_or_default();
@@ -75,7 +80,7 @@ impl<'g> Team<'g> {
         self.ground.api.get(&place).await.unwrap()
     }
 
-    async fn map(&self, name: &str) -> Option<Value> {
+    pub(crate) async fn map(&self, name: &str) -> Option<Value> {
         self.ground
             .api
             .get(&path("v1", "ConfigMap", self.name, name))
@@ -83,7 +88,7 @@ impl<'g> Team<'g> {
     }
 }
 
-fn condition<'p>(policy: &'p Value, kind: &str) -> Option<&'p Value> {
+pub(crate) fn condition<'p>(policy: &'p Value, kind: &str) -> Option<&'p Value> {
     let conditions = policy["status"]["conditions"].as_array()?;
     conditions.iter().find(|condition| condition["type"] == kind)
 }
@@ -105,7 +110,7 @@ pub(crate) async fn define(ground: &Ground) {
 }
 
 /// A rule for a map of this name, whose `a` is 1.
-fn map(namespace: &str, name: &str) -> Value {
+pub(crate) fn map(namespace: &str, name: &str) -> Value {
     json!({
         "ensure": "kubernetes/Object",
         "desired": { "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "namespace": namespace }, "data": { "a": "1" } },

@@ -1,0 +1,196 @@
+//! What probes, scrapers and the cluster see of the enforcer itself. Time is paused: hours pass at once.
+
+use std::time::Duration;
+
+use holdfast_contract::{Holder, PolicyEvent, Value};
+use serde_json::{Value as Json, json};
+use tokio::time::{sleep, timeout};
+
+use crate::running::{Outside, enforced, resource, resource_of, right};
+use crate::support::Case;
+use crate::{TWO_MAPS, case, config_map, spoil};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// Waits until `is_so`.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let search = async {
+        while !is_so() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(timeout(MINUTE * 60, search).await.is_ok(), "{what}");
+}
+
+fn map(name: &str) -> Json {
+    json!({
+        "ensure": "kubernetes/Object",
+        "desired": { "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "namespace": "default" }, "data": { "a": "1" } },
+    })
+}
+
+fn say(case: &Case, outside: &Outside, spec: &Json) {
+    outside.say(PolicyEvent::All(vec![*resource_of(case, "1", spec)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_at_rest_is_alive_for_hours_and_one_that_is_stuck_is_not_after_fifteen_minutes() {
+    let case = case(TWO_MAPS, "");
+    enforced(&case, false, async |outside| {
+        assert!(outside.health.ready().is_err(), "nothing was read yet");
+        let spec = json!({ "language": 1, "interval": "6h", "rules": { "one": map("one") } });
+        say(&case, outside, &spec);
+        right(&case).await;
+        for _ in 0..6 {
+            sleep(MINUTE * 10).await;
+            assert_eq!((outside.health.live(), outside.health.ready()), (Ok(()), Ok(())));
+        }
+        outside.hangs.send_replace(true);
+        // It is opened anew, as it is another one.
+        let mut other = resource_of(&case, "1", &spec);
+        other.generation = 2;
+        outside.say(PolicyEvent::Changed(other));
+        sleep(MINUTE * 14).await;
+        assert_eq!(outside.health.live(), Ok(()));
+        sleep(MINUTE * 2).await;
+        let stuck = outside.health.live().unwrap_err();
+        assert!(
+            stuck.starts_with("holdfast-system/test has not moved for"),
+            "{stuck}"
+        );
+        outside.hangs.send_replace(false);
+        until("it moves again", || outside.health.live().is_ok()).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_waits_for_somebody_keeps_no_replica_from_being_ready() {
+    let wrong = json!({
+        "language": 1,
+        "parameters": { "word": { "type": "string" } },
+        "rules": { "one": map("${parameters.word}") },
+    });
+    let invalid = json!({ "language": 1, "rules": { "one": map("${nobody}") } });
+    for spec in [wrong, invalid] {
+        let case = case(TWO_MAPS, "");
+        enforced(&case, false, async |outside| {
+            say(&case, outside, &spec);
+            until("it is told what is wrong", || {
+                let told = outside.told();
+                told.iter()
+                    .any(|(_, told)| told.to_string().contains("\"Stalled\""))
+            })
+            .await;
+            assert_eq!(outside.health.ready(), Ok(()));
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_could_not_be_looked_at_keeps_its_replica_from_being_ready() {
+    let case = case(TWO_MAPS, "");
+    enforced(&case, false, async |outside| {
+        outside.hangs.send_replace(true);
+        outside.say(PolicyEvent::All(vec![*resource(&case, "1")]));
+        sleep(MINUTE).await;
+        let why = outside.health.ready().unwrap_err();
+        assert_eq!(why, "holdfast-system/test has not been looked at yet");
+        outside.hangs.send_replace(false);
+        right(&case).await;
+        until("it is ready", || outside.health.ready().is_ok()).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_a_lease_says_that_it_does_not_hold_it() {
+    let case = case(TWO_MAPS, "");
+    let another = Holder("b".to_owned());
+    let lease = case.engine.state.acquire(&case.policy.id, &another, MINUTE * 30);
+    lease.await.unwrap();
+    enforced(&case, false, async |outside| {
+        outside.say(PolicyEvent::All(vec![*resource(&case, "1")]));
+        sleep(MINUTE).await;
+        let held = |value: u8| {
+            vec![format!(
+                "holdfast_policy_held{{policy=\"holdfast-system/test\"}} {value}"
+            )]
+        };
+        assert_eq!(outside.series("policy_"), held(0));
+        until("it holds it", || outside.series("policy_held") == held(1)).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_is_suspended_is_neither_ready_nor_not() {
+    let case = case(TWO_MAPS, "");
+    enforced(&case, false, async |outside| {
+        let spec =
+            |suspend: bool| json!({ "language": 1, "suspend": suspend, "rules": { "one": map("one") } });
+        say(&case, outside, &spec(false));
+        until("it is ready", || outside.series("policy_ready").len() == 1).await;
+        for (generation, suspend) in [(2, true), (3, false)] {
+            let mut edited = resource_of(&case, "1", &spec(suspend));
+            edited.generation = generation;
+            outside.say(PolicyEvent::Changed(edited));
+            until("as it was asked for", || {
+                outside.series("policy_ready").is_empty() == suspend
+            })
+            .await;
+            assert_eq!(outside.series("policy_held").len(), 1);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn status_and_report_are_written_when_they_change_and_never_else() {
+    let case = case(TWO_MAPS, "");
+    enforced(&case, false, async |outside| {
+        let mut watched = map("one");
+        watched["checks"] =
+            json!([{ "that": "!has(self.data.b)", "message": "there is a b", "severity": "low" }]);
+        let spec = json!({ "language": 1, "interval": "10s", "rules": { "one": watched } });
+        say(&case, outside, &spec);
+        right(&case).await;
+        sleep(MINUTE).await;
+        let first = outside.told();
+        let mut reports = first.iter().filter(|(what, _)| *what == "report");
+        assert_eq!(reports.next_back().unwrap().1[0]["result"], "pass", "{first:#?}");
+        sleep(MINUTE * 10).await;
+        assert_eq!(outside.told(), [], "it looks every 10 s, and nothing is new");
+
+        // Nobody's drift, but a check sees it.
+        let edit = |object: &mut Value| {
+            let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
+            data.as_map_mut().unwrap().insert("b".into(), "2".into());
+        };
+        case.world
+            .edit(&config_map("one"), &"object".into(), edit)
+            .unwrap();
+        sleep(MINUTE * 10).await;
+        let told = outside.told();
+        let what: Vec<_> = told.iter().map(|(what, _)| *what).collect();
+        assert_eq!(what, ["status", "report"], "{told:#?}");
+        assert_eq!(told[1].1[0]["result"], "fail");
+        assert_eq!(told[1].1[0]["message"], "there is a b");
+
+        // Drift that is put right within the same moment leaves both as they were.
+        spoil(&case, "one", "a");
+        right(&case).await;
+        sleep(MINUTE * 10).await;
+        let last = |of: &str, told: &[(&str, Json)]| {
+            let mut of = told.iter().filter(|(what, _)| *what == of);
+            of.next_back().map(|(_, told)| told.to_string())
+        };
+        let after = outside.told();
+        assert!(after.len() <= 4, "{after:#?}");
+        if let Some(report) = last("report", &after) {
+            assert_eq!(Some(report), last("report", &told));
+        }
+    })
+    .await;
+}
