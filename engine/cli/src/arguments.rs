@@ -337,9 +337,9 @@ impl Arguments {
             Command::Run(run) => ("info", run.log_format),
             _ => ("warn", LogFormat::Text),
         };
-        // What the Kubernetes client logs of a lost connection stands in our own error, once.
-        let filter = EnvFilter::try_from_default_env()
-            .unwrap_or_else(|_| EnvFilter::new(format!("{level},kube_client=off")));
+        let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+        let filter = EnvFilter::try_new(directives(&asked, level))
+            .unwrap_or_else(|_| EnvFilter::new(directives("", level)));
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_ansi(false)
@@ -348,6 +348,17 @@ impl Arguments {
             LogFormat::Text => log.init(),
             LogFormat::Json => log.json().flatten_event(true).init(),
         }
+    }
+}
+
+/// What is logged: as `asked`, else from `level` on. What the Kubernetes client logs of a lost connection, again and again,
+/// stands in our own error, once: it is left out unless it is asked for by its name.
+fn directives(asked: &str, level: &str) -> String {
+    let asked = if asked.trim().is_empty() { level } else { asked };
+    if asked.contains("kube_client") {
+        asked.to_owned()
+    } else {
+        format!("{asked},kube_client=off")
     }
 }
 
@@ -390,6 +401,16 @@ mod tests {
         assert!(duration("90").is_err());
         assert!(duration("").is_err());
         assert!(duration("99999999999999999999h").is_err());
+    }
+
+    #[test]
+    fn what_the_client_says_of_lost_connections_is_left_out_unless_it_is_asked_for() {
+        assert_eq!(directives("", "info"), "info,kube_client=off");
+        assert_eq!(directives("debug", "info"), "debug,kube_client=off");
+        assert_eq!(
+            directives("warn,kube_client=debug", "info"),
+            "warn,kube_client=debug"
+        );
     }
 
     #[test]
