@@ -407,6 +407,48 @@ fn each_alert_has_a_runbook_and_each_runbook_an_alert() {
     });
 }
 
+/// The words of `text` that are names of metrics.
+fn metrics(text: &str) -> BTreeSet<String> {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    let is_ours = |word: &&str| word.starts_with("holdfast_") || word.starts_with("controller_runtime_");
+    words.filter(is_ours).map(str::to_owned).collect()
+}
+
+#[test]
+fn alerts_and_the_dashboard_ask_for_what_is_counted() {
+    let counted = root().join("engine/enforcer/src/metrics/exposition.rs");
+    let counted = metrics(&std::fs::read_to_string(counted).unwrap());
+    let dashboard: Value =
+        serde_json::from_str(&std::fs::read_to_string(chart().join("files/dashboard.json")).unwrap())
+            .unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    let mut asked: Vec<String> = targets
+        .map(|target| target["expr"].as_str().unwrap().to_owned())
+        .collect();
+    let shown = asked.len();
+    run(async {
+        let documents = rendered(&EVERYTHING).await;
+        let rules = &of(&documents, "PrometheusRule", "holdfast")["spec"]["groups"][0]["rules"];
+        let alerts = rules.as_array().unwrap().iter();
+        asked.extend(alerts.map(|rule| rule["expr"].as_str().unwrap().to_owned()));
+    });
+    assert!(shown > 5 && asked.len() > shown + 5, "{asked:#?}");
+    for expression in asked {
+        let names = metrics(&expression);
+        assert!(!names.is_empty(), "{expression}");
+        for name in names {
+            let family = ["_total", "_bucket", "_sum", "_count", "_info"]
+                .iter()
+                .find_map(|end| name.strip_suffix(end))
+                .unwrap_or(&name);
+            assert!(counted.contains(family), "{name}, in {expression}, isn't counted");
+        }
+    }
+}
+
 /// Adds the places of all values that aren't maps of known values.
 fn walk(schema: &Value, values: &Value, place: &str, leaves: &mut Vec<String>) {
     let Some(properties) = schema["properties"].as_object().filter(|_| values.is_object()) else {
