@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 
 use holdfast_contract::{
-    ApiType, Attributes, Change, Desired, Difference, Facet, FacetState, Implied, Kind, KindName, Locator,
-    Mark, NotLocated, Observed, Path, Permissions, Readiness, ResourceKey, Scope, Served, Shape, Usage,
-    Value, Yields,
+    ApiType, Attributes, Desired, Difference, Facet, FacetState, Implied, Kind, KindName, Locator, Mark,
+    NotLocated, Observed, Permissions, Readiness, ResourceKey, Scope, Served, Shape, Usage, Value, Yields,
 };
 
 use crate::compare::{self, Facts};
 use crate::controlled::without_controlled;
 use crate::merge;
 use crate::owned::Owners;
-use crate::takeover::moved;
+use crate::takeover::{moved, with_claims};
 use crate::{definition, disruption, permissions, secret, status, types};
 
 mod locate;
@@ -221,20 +220,8 @@ impl Kind for ObjectKind {
         let Some(taken) = observed.and_then(|observed| moved(facet, desired, observed, manager)) else {
             return self.compared(facet, desired, observed, manager);
         };
-        let mut found = self.compared(facet, desired, Some(&taken.observed), manager);
-        // What is as desired already, and is to be ours.
-        let claimed = self.compared(facet, desired, observed, manager);
-        for claim in claimed.into_iter().filter(|one| one.change == Change::Claim) {
-            if found.iter().all(|one| one.path != claim.path) {
-                found.push(claim);
-            }
-        }
-        if found.is_empty() {
-            // They hold what isn't declared, and others hold it as well: it stays, and they give it up.
-            found.push(Difference::new(Path::root(), Change::Claim));
-        }
-        found.sort_by(|a, b| a.path.cmp(&b.path));
-        found
+        let found = self.compared(facet, desired, Some(&taken.observed), manager);
+        with_claims(found, self.compared(facet, desired, observed, manager))
     }
 
     fn keeps_managers(&self) -> bool {

@@ -15,7 +15,7 @@ use crate::observe::observed as read;
 use crate::owned::our_set;
 use crate::provider::Server;
 use crate::secret::Taint;
-use crate::takeover::{Moved, moved};
+use crate::takeover::{Moved, moved, with_claims};
 use crate::write::{Apply, Sent, deletion, managed_fields, resource_of};
 use crate::{merge, types};
 
@@ -217,16 +217,7 @@ async fn take_over(
     let local = server
         .kind
         .compare(facet, desired, Some(observed), &write.manager);
-    for claim in local.into_iter().filter(|one| one.change == Change::Claim) {
-        if found.iter().all(|one| one.path != claim.path) {
-            found.push(claim);
-        }
-    }
-    if found.is_empty() {
-        // Of what is removed the server makes the same again, as its default: only who holds it changes.
-        found.push(Difference::new(Path::root(), Change::Claim));
-    }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut found = with_claims(found, local);
     seal(&old, &mut found, desired);
     Ok(Preview {
         differences: found,

@@ -7,7 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_contract::{Desired, Facet, FacetState, Observed, Path, Segment, TakeOver, Value};
+use holdfast_contract::{
+    Change, Desired, Difference, Facet, FacetState, Observed, Path, Segment, TakeOver, Value,
+};
 
 use crate::kind::{OBJECT, STATUS};
 use crate::owned::{is_item, status_manager};
@@ -83,6 +85,23 @@ pub(crate) fn moved(facet: &Facet, desired: &Desired, observed: &Observed, manag
         metadata.insert("managedFields".to_owned(), Value::List(kept));
     }
     Some(Moved { observed, managers })
+}
+
+/// `found`, what taking over changes, and what of `local` is as desired already and is to be ours.
+///
+/// There is always something: even if no value changes, the former managers give up what they held. Others hold it as
+/// well, or the server makes the same again as its default.
+pub(crate) fn with_claims(mut found: Vec<Difference>, local: Vec<Difference>) -> Vec<Difference> {
+    for claim in local.into_iter().filter(|one| one.change == Change::Claim) {
+        if found.iter().all(|one| one.path != claim.path) {
+            found.push(claim);
+        }
+    }
+    if found.is_empty() {
+        found.push(Difference::new(Path::root(), Change::Claim));
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
 }
 
 /// Whether `holder` is one of those whose fields become ours.
