@@ -351,15 +351,14 @@ impl Arguments {
     }
 }
 
-/// What is logged: as `asked`, else from `level` on. What the Kubernetes client logs of a lost connection, again and again,
-/// stands in our own error, once: it is left out unless it is asked for by its name.
+/// Who logs of each try what stands in our own error, once: of a lost connection, and of a certificate.
+const TALKATIVE: [&str; 2] = ["kube_client", "rustls_platform_verifier"];
+
+/// What is logged: as `asked`, else from `level` on; of the [`TALKATIVE`] only what is asked for by name.
 fn directives(asked: &str, level: &str) -> String {
     let asked = if asked.trim().is_empty() { level } else { asked };
-    if asked.contains("kube_client") {
-        asked.to_owned()
-    } else {
-        format!("{asked},kube_client=off")
-    }
+    let silenced = TALKATIVE.iter().filter(|name| !asked.contains(*name));
+    silenced.fold(asked.to_owned(), |all, name| format!("{all},{name}=off"))
 }
 
 /// `90s`, `5m`, `1h`, or a combination of them.
@@ -404,12 +403,13 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_says_of_lost_connections_is_left_out_unless_it_is_asked_for() {
-        assert_eq!(directives("", "info"), "info,kube_client=off");
-        assert_eq!(directives("debug", "info"), "debug,kube_client=off");
+    fn what_others_say_of_connections_and_certificates_is_left_out_unless_it_is_asked_for() {
+        let silenced = "kube_client=off,rustls_platform_verifier=off";
+        assert_eq!(directives("", "info"), format!("info,{silenced}"));
+        assert_eq!(directives("debug", "info"), format!("debug,{silenced}"));
         assert_eq!(
             directives("warn,kube_client=debug", "info"),
-            "warn,kube_client=debug"
+            "warn,kube_client=debug,rustls_platform_verifier=off"
         );
     }
 

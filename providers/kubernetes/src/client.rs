@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::Stream;
 use holdfast_contract::{Measuring, Meter, ProviderError, ServiceAccount};
 use http_body_util::{BodyExt, Collected, Limited};
-use kube::client::Body;
+use kube::client::{Body, RustlsTlsError};
 use serde_json::Value as Json;
 use tokio::sync::{RwLock, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -248,9 +248,15 @@ impl Client {
 }
 
 fn build(config: &kube::Config) -> Result<kube::Client, ProviderError> {
-    kube::Client::try_from(config.clone()).map_err(|error| ProviderError::Unauthenticated {
-        service: SERVICE.to_owned(),
-        message: chain(&error),
+    kube::Client::try_from(config.clone()).map_err(|error| match error {
+        // Whom to trust is the machine's or the kubeconfig's to say: nobody has refused any credentials.
+        kube::Error::RustlsTls(RustlsTlsError::AddRootCertificate(fault)) => lost(format!(
+            "no certificates to trust it by; the kubeconfig's certificate-authority names some, SSL_CERT_FILE others: {fault}"
+        )),
+        other => ProviderError::Unauthenticated {
+            service: SERVICE.to_owned(),
+            message: chain(&other),
+        },
     })
 }
 
@@ -267,4 +273,19 @@ fn chain(error: &dyn Error) -> String {
         next = below.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn certificates_that_cannot_be_trusted_are_no_matter_of_credentials() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut config = kube::Config::new("https://127.0.0.1:1/".parse().unwrap());
+        config.root_cert = Some(vec![b"no certificate".to_vec()]);
+        let error = Client::new(config).unwrap_err();
+        assert!(matches!(error, ProviderError::Unavailable { .. }), "{error}");
+        assert!(error.to_string().contains("SSL_CERT_FILE"), "{error}");
+    }
 }
