@@ -10,6 +10,8 @@ const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_s
 const SOON: Duration = Duration::from_secs(1);
 /// Everything is read anew, as somebody asked for it, once in so long at most: whoever asks all the time gets no more.
 const ASKED: Duration = Duration::from_secs(5);
+/// The cluster is asked which types it serves once in so long at most, however fast its definitions change.
+const TYPES: Duration = Duration::from_secs(1);
 
 /// What is due when.
 #[derive(Debug)]
@@ -28,6 +30,9 @@ pub(super) struct Due {
     failures: u32,
     /// When what was failed to be written, fought over or only looked at is to be tried once more.
     other: Option<Instant>,
+    /// When the cluster is to be asked anew which types it serves, and from when on it may be.
+    types: Option<Instant>,
+    types_from: Instant,
     /// From when on everything may be read anew because somebody asks for it.
     pub(super) ask: Instant,
 }
@@ -39,6 +44,7 @@ pub(super) enum Why {
     Poll,
     Retry,
     Other,
+    Types,
 }
 
 impl Due {
@@ -53,6 +59,8 @@ impl Due {
             retry: None,
             failures: 0,
             other: None,
+            types: None,
+            types_from: now,
             ask: now,
         }
     }
@@ -64,6 +72,7 @@ impl Due {
             self.poll.map(|at| (at, Why::Poll)),
             self.retry.map(|at| (at, Why::Retry)),
             self.other.map(|at| (at, Why::Other)),
+            self.types.map(|at| (at, Why::Types)),
         ];
         let first = all.into_iter().flatten().min_by_key(|(at, _)| *at);
         first.unwrap_or((self.next_read, Why::Interval))
@@ -73,6 +82,18 @@ impl Due {
     pub(super) fn read_all(&mut self, now: Instant) {
         self.read = now;
         self.next_read = after(now, jittered(self.interval));
+    }
+
+    /// The cluster is said to serve other types; a change that is soon followed by others is taken together with them.
+    pub(super) fn types_changed(&mut self, soon: Duration) {
+        let soon = after(Instant::now(), soon);
+        self.types.get_or_insert(soon.max(self.types_from));
+    }
+
+    /// It was asked which types it serves.
+    pub(super) fn types_asked(&mut self) {
+        self.types = None;
+        self.types_from = after(Instant::now(), TYPES);
     }
 
     /// Everything was read because somebody asked for it.
@@ -127,7 +148,7 @@ impl Keeper<'_> {
     }
 
     /// Forgets what is read again, as it is due.
-    pub(super) fn fall_due(&mut self, why: Why, pass: &Pass) {
+    pub(super) async fn fall_due(&mut self, why: Why, pass: &Pass) {
         let now = Instant::now();
         match why {
             Why::Interval => {
@@ -141,6 +162,7 @@ impl Keeper<'_> {
                 self.session.accounts.retain(|_, account| account.is_ok());
             }
             Why::Other => Run::look_again(&mut self.session, pass),
+            Why::Types => self.refresh_types().await,
         }
     }
 }

@@ -18,18 +18,18 @@ impl Keeper<'_> {
     /// Waits until there is a reason for a cycle, and takes what has come.
     pub(super) async fn wait(&mut self, pass: &Pass) {
         let stop = self.options.stop.clone();
-        let (due, why) = self.due.next();
         // The end of the burst that is being gathered, and of all gathering.
         let mut gathering: Option<(Instant, Instant)> = None;
         loop {
             let now = Instant::now();
+            let (due, why) = self.due.next();
             let (until, is_due) = match gathering {
                 Some((burst, end)) => (burst.min(end), false),
                 None => (due, true),
             };
             if until <= now {
                 if is_due {
-                    self.fall_due(why, pass);
+                    self.fall_due(why, pass).await;
                 }
                 return;
             }
@@ -103,8 +103,8 @@ impl Keeper<'_> {
                 self.session.snapshot.push_unlisted(&names, &key)
             }
             Seen::Types => {
-                self.refresh_types().await;
-                true
+                self.due.types_changed(BURST);
+                false
             }
         }
     }
@@ -117,7 +117,8 @@ impl Keeper<'_> {
     }
 
     /// Asks the cluster anew which types it serves; what was said of unserved ones is forgotten.
-    async fn refresh_types(&mut self) {
+    pub(super) async fn refresh_types(&mut self) {
+        self.due.types_asked();
         self.session.served.clear();
         if let Ok(cluster) = self.session.providers.cluster().cloned()
             && let Err(error) = cluster.served(&[], true).await

@@ -182,3 +182,25 @@ objects:
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_many_definitions_that_come_one_after_another_the_cluster_is_asked_a_few_times() {
+    let case = Case::text(&policy(MAP), "");
+    kept(&case, async |onlooker| {
+        onlooker.converged().await;
+        tokio::time::sleep(MINUTE).await;
+        case.world.forget_requests();
+        for number in 0..60 {
+            case.world
+                .put(&format!("cluster: {{ serves: [ {{ apiVersion: shop.example/v1, kind: Thing{number}, scope: Namespaced }} ] }}"))
+                .unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::time::sleep(MINUTE).await;
+        let asked = requests(&case);
+        let asked = asked.iter().filter(|request| request.contains("Served")).count();
+        // Within three seconds: at once, and then once in each; twice each time, anew and for what the policy names.
+        assert!((4..=12).contains(&asked), "{asked}");
+    })
+    .await;
+}
