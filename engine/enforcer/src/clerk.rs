@@ -260,7 +260,10 @@ impl Clerk {
     /// Takes a report for what is known, and says what of it is news.
     fn look(&self, state: &mut State, work: &Work, report: &Report) -> Vec<News> {
         let suspended = work.policy.as_ref().is_ok_and(|policy| policy.suspend);
-        let news = state.story.report(report, suspended);
+        let mut news = state.story.report(report, suspended);
+        if work.is_deleting() {
+            news.extend(state.story.removal(words::kept_back(report, suspended)));
+        }
         self.metrics.report(&self.id, report);
         self.metrics.news(&self.id, &news);
         state.report = Some(report.clone());

@@ -84,6 +84,8 @@ pub struct Story {
     blocked: bool,
     /// What was told of what has left the policy.
     notes: Vec<String>,
+    /// What keeps the policy from going, as it was told.
+    kept_back: Option<String>,
     ready: bool,
 }
 
@@ -123,6 +125,7 @@ impl Story {
             told: reason.map(|reason| (reason, of_ready("message"))),
             blocked: reason == Some(ConditionReason::Blocked),
             notes: Vec::new(),
+            kept_back: (reason == Some(ConditionReason::Removing)).then(|| of_ready("message")),
             ready: reason == Some(ConditionReason::Converged),
         };
         if status.get("observedGeneration").and_then(Json::as_i64) != Some(generation) {
@@ -191,6 +194,13 @@ impl Story {
         }
         self.readiness(report, &mut news);
         news
+    }
+
+    /// The policy is to be deleted, and `why` it can't go, if so.
+    pub(crate) fn removal(&mut self, why: Option<String>) -> Option<News> {
+        let news = why.clone().filter(|_| self.kept_back != why);
+        self.kept_back = why;
+        news.map(|why| News::of_policy(EventReason::PolicyStalled, why))
     }
 
     /// What keeps the policy as a whole from being enforced, if that is news.

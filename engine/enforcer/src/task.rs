@@ -149,7 +149,10 @@ impl Task {
         // A process that never writes keeps nobody from writing.
         if self.common.mode == Mode::Observe {
             let stop = self.stop.child();
-            self.keep(&ready, &stop).await;
+            if self.keep(&ready, &stop).await == End::Removed {
+                // To let it go is for somebody who writes.
+                self.idle().await;
+            }
             return;
         }
         let common = Arc::clone(&self.common);

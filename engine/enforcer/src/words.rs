@@ -78,6 +78,26 @@ pub(crate) fn excess(excess: &Excess) -> String {
     )
 }
 
+/// What keeps a policy that is to be deleted from going, where somebody wants that nothing is written; `suspended`: as the
+/// policy says.
+pub(crate) fn kept_back(report: &Report, suspended: bool) -> Option<String> {
+    let (first, others) = report.resources.split_first()?;
+    let (why, way) = if suspended {
+        ("it is suspended", "`suspend: false`")
+    } else if first.is_only_observed() {
+        ("`mode: Observe` removes nothing", "`mode: Enforce`")
+    } else {
+        return None;
+    };
+    let what = match others.len() {
+        0 => first.address.clone(),
+        count => format!("{} and {count} more", first.address),
+    };
+    Some(format!(
+        "to be deleted, and with it {what}, but {why}: {way} has that removed, `onRemove: Retain` in its rule lets it stay"
+    ))
+}
+
 /// What a disruptive change waits for.
 pub(crate) fn held(hold: &HoldReport) -> String {
     format!(

@@ -38,7 +38,7 @@ pub(super) fn judge(standing: &Standing<'_>) -> Judged {
     if let Some(fault) = standing.fault {
         return Judged::one(fault.reason, fault.sentence());
     }
-    if standing.suspended {
+    if standing.suspended && !standing.removing {
         let message = "suspended: nothing is written until `suspend` is false";
         return Judged::one(ConditionReason::Suspended, message.to_owned());
     }
@@ -47,6 +47,20 @@ pub(super) fn judge(standing: &Standing<'_>) -> Judged {
     };
     if !report.unmet.is_empty() {
         return Judged::one(ConditionReason::RequirementUnmet, words::unmet(&report.unmet));
+    }
+    if standing.removing
+        && let Some(why) = words::kept_back(report, standing.suspended)
+    {
+        let reason = if standing.suspended {
+            ConditionReason::Suspended
+        } else {
+            ConditionReason::OnlyObserved
+        };
+        return Judged {
+            ready: (ConditionReason::Removing, why.clone()),
+            reconciling: None,
+            stalled: Some((reason, why)),
+        };
     }
     if let Some(excess) = &report.excess {
         return Judged::one(ConditionReason::LimitExceeded, words::excess(excess));

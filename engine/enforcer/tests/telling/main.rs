@@ -16,6 +16,7 @@ mod bounds;
 mod counts;
 mod events;
 mod keeping;
+mod leaving;
 mod results;
 mod running;
 mod seen;

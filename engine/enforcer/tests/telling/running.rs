@@ -40,6 +40,18 @@ impl Worlds for OneWorld {
 struct Saying {
     said: Mutex<Option<mpsc::UnboundedReceiver<PolicyEvent>>>,
     told: Arc<Mutex<Vec<(&'static str, Json)>>>,
+    now: watch::Sender<Now>,
+}
+
+/// What it was told so far, taken together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Now {
+    /// The status that was written last.
+    pub(crate) status: Json,
+    /// The finalizers that were set, or taken away.
+    pub(crate) finalizers: Vec<bool>,
+    /// Events: the reason and the sentence.
+    pub(crate) events: Vec<String>,
 }
 
 impl Saying {
@@ -61,10 +73,12 @@ impl Desk for Saying {
 
     async fn write_status(&self, _: &PolicyId, _: &str, status: &Json) -> Result<(), ProviderError> {
         self.keep("status", status);
+        self.now.send_modify(|now| now.status = status.clone());
         Ok(())
     }
 
-    async fn set_finalizer(&self, _: &PolicyId, _: &str, _: bool) -> Result<(), ProviderError> {
+    async fn set_finalizer(&self, _: &PolicyId, _: &str, is_set: bool) -> Result<(), ProviderError> {
+        self.now.send_modify(|now| now.finalizers.push(is_set));
         Ok(())
     }
 
@@ -73,13 +87,15 @@ impl Desk for Saying {
         Ok(true)
     }
 
-    async fn tell(&self, _: &Notice) -> Result<(), ProviderError> {
+    async fn tell(&self, notice: &Notice) -> Result<(), ProviderError> {
+        let event = format!("{}: {}", notice.reason, notice.note);
+        self.now.send_modify(|now| now.events.push(event));
         Ok(())
     }
 }
 
-/// A policy as a file.
-struct OneFile(FilePolicy);
+/// A policy as a file, as long as it is there.
+struct OneFile(FilePolicy, watch::Receiver<bool>);
 
 impl Files for OneFile {
     fn paths(&self) -> &[PathBuf] {
@@ -87,7 +103,11 @@ impl Files for OneFile {
     }
 
     fn read(&self) -> Vec<(String, Result<FilePolicy, String>)> {
-        vec![("policy.yaml".to_owned(), Ok(self.0.clone()))]
+        let file = self
+            .1
+            .borrow()
+            .then(|| ("policy.yaml".to_owned(), Ok(self.0.clone())));
+        file.into_iter().collect()
     }
 }
 
@@ -101,11 +121,38 @@ pub(crate) struct Outside {
     told: Arc<Mutex<Vec<(&'static str, Json)>>>,
     /// Whether the world can't be reached.
     pub(crate) hangs: watch::Sender<bool>,
+    /// What was told so far, taken together.
+    pub(crate) now: watch::Receiver<Now>,
+    file: watch::Sender<bool>,
+    hurry: watch::Sender<u64>,
 }
 
 impl Outside {
     pub(crate) fn say(&self, event: PolicyEvent) {
         self.say.send(event).unwrap();
+    }
+
+    /// The file is there from now on, or isn't.
+    pub(crate) fn file(&self, is_there: bool) {
+        self.file.send_replace(is_there);
+        self.hurry.send_modify(|count| *count += 1);
+    }
+
+    /// Waits until what was told is so.
+    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Now) -> bool) {
+        let mut now = self.now.clone();
+        let found = timeout(Duration::from_mins(5), now.wait_for(is_so)).await.is_ok();
+        assert!(found, "{what} was never told; last: {:#?}", now.borrow());
+    }
+
+    /// Waits until the status says so by that reason.
+    pub(crate) async fn condition(&self, kind: &str, reason: &str) {
+        let is_so = |now: &Now| {
+            let conditions = now.status["conditions"].as_array().cloned().unwrap_or_default();
+            let mut of_kind = conditions.iter().filter(|one| one["type"] == kind);
+            of_kind.any(|one| one["reason"] == reason)
+        };
+        self.until(&format!("{kind} {reason}"), is_so).await;
     }
 
     /// What was told since the last time.
@@ -125,39 +172,48 @@ impl Outside {
 
 /// Enforces on the world of `case`, its policy as a file too if `file` says so, while `body` says what happens.
 pub(crate) async fn enforced(case: &Case, file: bool, body: impl AsyncFnOnce(&Outside)) {
+    enforced_in(Mode::Enforce, case, file, body).await;
+}
+
+/// The same, by a process that is to do no more than `mode` says.
+pub(crate) async fn enforced_in(mode: Mode, case: &Case, file: bool, body: impl AsyncFnOnce(&Outside)) {
     let stop = Stop::default();
     let (say, said) = mpsc::unbounded_channel();
     let (hangs, hanging) = watch::channel(false);
+    let (telling, now) = watch::channel(Now::default());
+    let (is_there, there) = watch::channel(file);
+    let (hurry, hurried) = watch::channel(0);
     let outside = Outside {
         say,
         health: Health::default(),
         metrics: Metrics::new("0.0.0"),
         told: Arc::default(),
         hangs,
+        now,
+        file: is_there,
+        hurry,
     };
-    let files: Option<Box<dyn Files>> = file.then(|| {
-        let file = FilePolicy {
-            policy: case.policy.clone(),
-            supplied: Vec::new(),
-        };
-        Box::new(OneFile(file)) as Box<dyn Files>
-    });
+    let file = FilePolicy {
+        policy: case.policy.clone(),
+        supplied: Vec::new(),
+    };
     let enforcer = Enforcer {
         worlds: Arc::new(OneWorld {
             engine: case.engine.clone(),
             hangs: hanging,
         }),
         registry: registry(),
-        files,
+        files: Some(Box::new(OneFile(file, there))),
         desk: Some(Arc::new(Saying {
             said: Mutex::new(Some(said)),
             told: Arc::clone(&outside.told),
+            now: telling,
         })),
         roster: None,
         settings: Settings {
             holder: Holder("a".to_owned()),
             timing: Timing::default(),
-            mode: Mode::Enforce,
+            mode,
             concurrency: 8,
             default_account: Some("holdfast-system/tenant".parse().unwrap()),
             ambient: BTreeSet::new(),
@@ -165,7 +221,6 @@ pub(crate) async fn enforced(case: &Case, file: bool, body: impl AsyncFnOnce(&Ou
         health: outside.health.clone(),
         metrics: outside.metrics.clone(),
     };
-    let (_hurry, hurried) = watch::channel(0);
     let body = async {
         body(&outside).await;
         stop.stop();
