@@ -24,7 +24,7 @@ pub(crate) fn validate(
     paths: &[PathBuf],
     registry: &Registry,
 ) -> (Vec<(ValidPolicy, Option<PathBuf>)>, Diagnostics) {
-    let mut valid = Vec::new();
+    let mut valid: Vec<(ValidPolicy, Option<PathBuf>)> = Vec::new();
     let mut diagnostics = Diagnostics::new();
     for path in paths {
         match holdfast_policy::load(path) {
@@ -32,7 +32,10 @@ pub(crate) fn validate(
                 for one in loaded {
                     let folder = Path::new(one.name().as_ref()).parent().map(Path::to_owned);
                     match holdfast_policy::validate(&one, registry) {
-                        Ok(policy) => valid.push((policy, folder)),
+                        Ok(policy) => match valid.iter().find(|(other, _)| other.id == policy.id) {
+                            Some((other, _)) => diagnostics.append(twice(other, &policy)),
+                            None => valid.push((policy, folder)),
+                        },
                         Err(faults) => diagnostics.append(faults),
                     }
                 }
@@ -42,6 +45,19 @@ pub(crate) fn validate(
     }
     diagnostics.sort();
     (valid, diagnostics)
+}
+
+/// That both have one name: one ledger and one lease, so that each would remove what the other makes.
+fn twice(first: &ValidPolicy, second: &ValidPolicy) -> Diagnostics {
+    let message = format!("the policy {} is in {} too", second.id, first.place.file);
+    let mut faults = Diagnostics::from(
+        Diagnostic::error(Code::DuplicatePolicy, second.place.clone(), message)
+            .with_hint("give one of them another name")
+            .with_secondary(first.place.clone(), "it is here first"),
+    );
+    let sources = first.sources.iter().chain(second.sources.iter());
+    sources.for_each(|source| faults.add_source(source));
+    faults
 }
 
 /// The policies that `selection` names, with their parameters; or all that is wrong is shown.
@@ -112,5 +128,43 @@ pub(crate) fn supplied(
         Err(faults)
     } else {
         Ok(supplied)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::world;
+
+    #[test]
+    fn two_files_with_policies_of_one_name_are_an_error_that_names_both() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |file: &str, name: &str| {
+            let path = folder.path().join(file);
+            let policy = format!(
+                "apiVersion: holdfast.dev/v1alpha1\nkind: Policy\nmetadata: {{ name: {name} }}\nspec: {{ language: 1, rules: {{}} }}\n"
+            );
+            std::fs::write(&path, policy).unwrap();
+            path
+        };
+        let paths = [
+            write("one.yaml", "shop"),
+            write("other.yaml", "yard"),
+            write("two.yaml", "shop"),
+        ];
+        let (valid, faults) = validate(&paths, &world::offline());
+        assert_eq!(valid.len(), 2);
+        let shown = holdfast_policy::render(&faults, 100, false);
+        for part in [
+            "HF0116",
+            "the policy holdfast-system/shop is in",
+            "two.yaml",
+            "one.yaml",
+            "another name",
+        ] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
     }
 }

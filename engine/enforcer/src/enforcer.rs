@@ -20,6 +20,7 @@ use crate::clerk::{Cell, Clerk, Known};
 use crate::files::{FileChange, FileSource, Files};
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::shadows::Shadows;
 use crate::shares::Shares;
 use crate::task::{Common, Task};
 use crate::work::{Actor, Incarnation, Work};
@@ -95,6 +96,8 @@ struct Running {
     common: Arc<Common>,
     metrics: Metrics,
     attended: BTreeMap<PolicyId, Attended>,
+    /// The Policy resources in whose place a file is enforced.
+    shadows: Shadows,
     /// The last tasks of policies that are gone. A new one of the same name waits for it: it has the same lease, which the
     /// one would give back while the other writes under it.
     ending: BTreeMap<PolicyId, Ended>,
@@ -130,6 +133,7 @@ impl Enforcer {
             common,
             metrics,
             attended: BTreeMap::new(),
+            shadows: Shadows::default(),
             ending: BTreeMap::new(),
             tasks: JoinSet::new(),
         };
@@ -208,6 +212,7 @@ impl Running {
                 for id in gone {
                     self.gone(&id);
                 }
+                self.shadows.retain(&present);
                 for resource in resources {
                     self.changed(&resource);
                 }
@@ -215,6 +220,7 @@ impl Running {
             }
             PolicyEvent::Changed(resource) => self.changed(&resource),
             PolicyEvent::Gone(id) => {
+                self.shadows.remove(&id);
                 // A policy of a file stays, whatever becomes of a Policy resource of its name.
                 let attended = self.attended.get(&id);
                 if attended.is_some_and(|attended| attended.work.borrow().resource.is_some()) {
@@ -229,8 +235,7 @@ impl Running {
         let id = &resource.id;
         if let Some(attended) = self.attended.get_mut(id) {
             let Some(incarnation) = attended.work.borrow().resource.clone() else {
-                tracing::warn!(policy = %id, "a file is this policy: the Policy resource of the same name is left alone");
-                return;
+                return self.shadow(resource);
             };
             let mut known = attended.known.lock().unwrap_or_else(PoisonError::into_inner);
             let next = known.next(resource);
@@ -248,6 +253,22 @@ impl Running {
         let work = self.work_of(resource);
         let known = Known::default().next(resource);
         self.attend(work, known);
+    }
+
+    /// Leaves a Policy resource alone, as a file is the policy.
+    fn shadow(&mut self, resource: &PolicyResource) {
+        let mut known = Known::default().next(resource);
+        if let Some(shadow) = self.shadows.get_mut(&resource.id) {
+            known = shadow.known.next(resource);
+            let before = shadow.work.resource.as_ref();
+            if before.is_some_and(|before| before.is_same(&Incarnation::of(resource))) {
+                shadow.known = known;
+                return;
+            }
+        }
+        let work = Arc::new(self.work_of(resource));
+        self.shadows
+            .add(work, known, self.common.desk.as_ref(), self.common.mode);
     }
 
     /// What a Policy resource means.
@@ -295,9 +316,30 @@ impl Running {
             .collect();
         for id in gone {
             self.gone(&id);
+            if let Some(shadow) = self.shadows.remove(&id) {
+                self.attend(Work::clone(&shadow.work), shadow.known.clone());
+            }
         }
         for work in change.works {
+            self.overshadow(&work.id);
             self.attend(work, Known::default());
+        }
+    }
+
+    /// A file is the policy from now on, whatever was.
+    fn overshadow(&mut self, id: &PolicyId) {
+        let Some(attended) = self.attended.get(id) else {
+            return;
+        };
+        let work = Arc::clone(&attended.work.borrow());
+        if work.resource.is_some() {
+            let known = attended
+                .known
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            self.shadows
+                .add(work, known, self.common.desk.as_ref(), self.common.mode);
         }
     }
 

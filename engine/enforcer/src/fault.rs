@@ -41,6 +41,14 @@ impl Fault {
         Self::new(ConditionReason::AccountMissing, message)
     }
 
+    /// A file has a policy of this namespace and name.
+    #[must_use]
+    pub fn name_taken() -> Self {
+        let message = "the enforcer has a policy of this namespace and name in a file, and enforces that: give one of them \
+                       another name";
+        Self::new(ConditionReason::NameTaken, message)
+    }
+
     /// What an error means for the policy's status. That somebody else holds the lease is no fault: they tell.
     #[must_use]
     pub fn of(error: &EngineError) -> Option<Self> {

@@ -18,8 +18,8 @@ const DEPTH: usize = 8;
 
 /// Reads policies from files.
 pub trait Files: Send + Sync {
-    /// Where they lie.
-    fn paths(&self) -> &[PathBuf];
+    /// Where they lie, and what else they are made of: what is looked at for changes.
+    fn watched(&self) -> &[PathBuf];
 
     /// Reads them all, each by the name of its file; where a whole path can't be read, by that path.
     fn read(&self) -> Vec<(String, Result<FilePolicy, String>)>;
@@ -71,7 +71,7 @@ impl FileSource {
 
     /// What the files hold, if they may have changed since they were read last.
     pub(crate) fn changed(&mut self) -> Option<FileChange> {
-        let print = prints(self.files.paths());
+        let print = prints(self.files.watched());
         if self.print.as_ref() == Some(&print) {
             return None;
         }
@@ -81,52 +81,74 @@ impl FileSource {
 
     fn read(&mut self) -> FileChange {
         self.reads = self.reads.saturating_add(1);
-        let mut change = FileChange {
-            works: Vec::new(),
-            faults: Vec::new(),
-        };
+        let mut found: Vec<(String, Work)> = Vec::new();
+        let mut faults = Vec::new();
         for (file, read) in self.files.read() {
             match read {
                 Ok(FilePolicy { policy, supplied }) => {
-                    self.good.insert(file, policy.id.clone());
-                    change.works.push(Work {
-                        id: policy.id.clone(),
-                        policy: Ok(Arc::new(policy)),
-                        overrides: supplied,
-                        actor: Ok(Actor::ITSELF),
-                        resource: None,
-                        version: self.reads.to_string(),
-                    });
+                    let work = self.work(policy.id.clone(), Ok(Arc::new(policy)), supplied);
+                    found.push((file, work));
                 }
                 Err(fault) => {
-                    let broken: Vec<Work> = self.goes_on(&file, &fault).collect();
-                    if broken.is_empty() {
-                        change.faults.push(fault);
+                    let before = found.len();
+                    found.extend(self.goes_on(&file, &fault));
+                    if found.len() == before {
+                        faults.push(fault);
                     }
-                    change.works.extend(broken);
                 }
             }
         }
-        let works = &change.works;
-        self.good.retain(|_, id| works.iter().any(|work| work.id == *id));
-        change
+        let owners = self.owners(&found);
+        self.good.clear();
+        let mut works = Vec::new();
+        for (file, work) in found {
+            match owners.get(&work.id) {
+                Some(owner) if *owner != file => faults.push(format!(
+                    "{file}: the policy {} is in {owner}, too, and enforced as it stands there: give one of them another name",
+                    work.id
+                )),
+                _ => {
+                    self.good.insert(file, work.id.clone());
+                    works.push(work);
+                }
+            }
+        }
+        FileChange { works, faults }
+    }
+
+    fn work(&self, id: PolicyId, policy: Result<Arc<ValidPolicy>, String>, overrides: Vec<Supplied>) -> Work {
+        Work {
+            id,
+            policy,
+            overrides,
+            actor: Ok(Actor::ITSELF),
+            resource: None,
+            version: self.reads.to_string(),
+        }
+    }
+
+    /// Which file each policy is of: of several the one that it was of before, else the first. One that comes later changes
+    /// nothing of what is enforced.
+    fn owners(&self, found: &[(String, Work)]) -> BTreeMap<PolicyId, String> {
+        let had = |(file, work): &&(String, Work)| self.good.get(file) == Some(&work.id);
+        let mut owners = BTreeMap::new();
+        for (file, work) in found.iter().filter(had).chain(found) {
+            owners.entry(work.id.clone()).or_insert_with(|| file.clone());
+        }
+        owners
     }
 
     /// The policies that were good last, and came from the file that has a fault now, or from files that still are in the
     /// folder: one that can't be read is no reason to let the others go.
-    fn goes_on(&self, file: &str, fault: &str) -> impl Iterator<Item = Work> {
+    fn goes_on(&self, file: &str, fault: &str) -> impl Iterator<Item = (String, Work)> {
         let is_there = |path: &Path| path.try_exists().unwrap_or(true);
         let good = self.good.iter().filter(move |(good, _)| {
             let path = Path::new(good);
             good.as_str() == file || path.starts_with(file) && is_there(path)
         });
-        good.map(move |(_, id)| Work {
-            id: id.clone(),
-            policy: Err(fault.to_owned()),
-            overrides: Vec::new(),
-            actor: Ok(Actor::ITSELF),
-            resource: None,
-            version: self.reads.to_string(),
+        good.map(move |(good, id)| {
+            let work = self.work(id.clone(), Err(fault.to_owned()), Vec::new());
+            (good.clone(), work)
         })
     }
 }
@@ -156,5 +178,92 @@ fn add(prints: &mut Vec<Print>, path: &Path, depth: usize) {
     inner.sort();
     for path in inner {
         add(prints, &path, depth);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::sync::Mutex;
+
+    use holdfast_contract::Registry;
+    use holdfast_policy::{load_text, validate};
+
+    use super::*;
+
+    /// Files by name: the name of the policy in each; without one it is broken.
+    #[derive(Clone, Default)]
+    struct Named(Arc<Mutex<BTreeMap<&'static str, &'static str>>>);
+
+    impl Files for Named {
+        fn watched(&self) -> &[PathBuf] {
+            &[]
+        }
+
+        fn read(&self) -> Vec<(String, Result<FilePolicy, String>)> {
+            let read = |(file, name): (&&str, &&str)| {
+                let text = format!(
+                    "apiVersion: holdfast.dev/v1alpha1\nkind: Policy\nmetadata: {{ name: '{name}' }}\nspec: {{ language: 1, rules: {{}} }}\n"
+                );
+                let policy = validate(&load_text(file, &text), &Registry::default());
+                let read = policy.map(|policy| FilePolicy {
+                    policy,
+                    supplied: Vec::new(),
+                });
+                ((*file).to_owned(), read.map_err(|faults| faults.summary()))
+            };
+            self.0.lock().unwrap().iter().map(read).collect()
+        }
+    }
+
+    /// The files whose policies are enforced, a `!` after those that are broken now, and what is wrong with the others.
+    fn read(source: &mut FileSource) -> (Vec<String>, Vec<String>) {
+        source.forget();
+        let change = source.changed().unwrap();
+        let files = change.works.iter().map(|work| match &work.policy {
+            Ok(policy) => policy.place.file.to_string(),
+            Err(_) => format!("{}!", work.id.name),
+        });
+        (files.collect(), change.faults)
+    }
+
+    #[test]
+    fn of_two_files_with_one_policy_the_one_stays_enforced_that_was() {
+        let files = Named::default();
+        let mut source = FileSource::new(Box::new(files.clone()));
+        let put = |file, name| {
+            files.0.lock().unwrap().insert(file, name);
+        };
+        put("b.yaml", "shop");
+        put("c.yaml", "shop");
+        let (enforced, faults) = read(&mut source);
+        assert_eq!(enforced, ["b.yaml"], "the first");
+        assert_eq!(
+            faults,
+            [
+                "c.yaml: the policy holdfast-system/shop is in b.yaml, too, and enforced as it stands there: give one of them another name"
+            ]
+        );
+        put("a.yaml", "shop");
+        let (enforced, faults) = read(&mut source);
+        assert_eq!(
+            (enforced, faults.len()),
+            (vec!["b.yaml".to_owned()], 2),
+            "one that comes later"
+        );
+        put("b.yaml", "");
+        let (enforced, faults) = read(&mut source);
+        assert_eq!(
+            (enforced, faults.len()),
+            (vec!["shop!".to_owned()], 2),
+            "as it was good last"
+        );
+        put("b.yaml", "other");
+        let (enforced, faults) = read(&mut source);
+        assert_eq!(
+            (enforced, faults.len()),
+            (vec!["a.yaml".to_owned(), "b.yaml".to_owned()], 1)
+        );
     }
 }

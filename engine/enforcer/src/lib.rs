@@ -8,6 +8,7 @@
 //! | [`work`] | what a task is to do: a policy, as whom it acts, where it comes from |
 //! | [`files`] | policies in files, read again when they change |
 //! | `task` | one policy: takes its lease, keeps it, gives it back |
+//! | `shadows` | Policy resources that are left alone, as a file is the policy |
 //! | `shares` | shares the policies out among replicas |
 //! | `clerk` | tells of one policy: log, metrics, status, events |
 //! | `health` | whether all of it is alive and ready |
@@ -35,6 +36,7 @@ pub mod metrics;
 pub mod notices;
 pub mod reasons;
 pub mod results;
+mod shadows;
 mod shares;
 pub mod status;
 pub mod story;

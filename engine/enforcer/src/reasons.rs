@@ -183,6 +183,8 @@ pub enum ConditionReason {
     PolicyInvalid,
     /// The account that the policy acts as is missing, isn't named, or may not be used. Stalled.
     AccountMissing,
+    /// The policy of a file has this name, and is enforced in its place. Stalled.
+    NameTaken,
     /// The ledger can't be read by this version. Stalled.
     LedgerUnreadable,
     /// A fault of the program itself. Stalled.
@@ -225,9 +227,10 @@ pub enum ConditionReason {
 
 impl ConditionReason {
     /// All of them, by weight.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::PolicyInvalid,
         Self::AccountMissing,
+        Self::NameTaken,
         Self::LedgerUnreadable,
         Self::InternalError,
         Self::Unreachable,
@@ -255,6 +258,7 @@ impl ConditionReason {
         match self {
             Self::PolicyInvalid => "PolicyInvalid",
             Self::AccountMissing => "AccountMissing",
+            Self::NameTaken => "NameTaken",
             Self::LedgerUnreadable => "LedgerUnreadable",
             Self::InternalError => "InternalError",
             Self::Unreachable => "Unreachable",
@@ -280,7 +284,7 @@ impl ConditionReason {
     /// Whether it is over as soon as a cycle ends: it is in the way of looking, not wrong with the policy.
     #[must_use]
     pub fn is_passing(self) -> bool {
-        !matches!(self, Self::PolicyInvalid | Self::AccountMissing)
+        !matches!(self, Self::PolicyInvalid | Self::AccountMissing | Self::NameTaken)
     }
 
     /// What follows from it.
@@ -300,6 +304,7 @@ impl ConditionReason {
             | Self::NotObserved => Outlook::Reconciling,
             Self::PolicyInvalid
             | Self::AccountMissing
+            | Self::NameTaken
             | Self::LedgerUnreadable
             | Self::InternalError
             | Self::RequirementUnmet

@@ -38,6 +38,8 @@ pub enum Code {
     NotAPolicy,
     /// Two fields that exclude each other.
     Conflict,
+    /// Two policies of one name.
+    DuplicatePolicy,
     /// The text isn't an expression.
     Expression,
     /// An expression of the wrong type, or an operator on operands of the wrong types.
@@ -106,6 +108,7 @@ impl Code {
         Self::ManyDocuments,
         Self::NotAPolicy,
         Self::Conflict,
+        Self::DuplicatePolicy,
         Self::Expression,
         Self::ExpressionType,
         Self::Template,
@@ -187,6 +190,10 @@ impl Code {
             Self::ManyDocuments => ("HF0113", "A policy's file holds one document."),
             Self::NotAPolicy => ("HF0114", "The document isn't a policy of holdfast.dev/v1alpha1."),
             Self::Conflict => ("HF0115", "Two fields that exclude each other."),
+            Self::DuplicatePolicy => (
+                "HF0116",
+                "Two files have policies of one namespace and name. They would undo each other's work: rename one.",
+            ),
             Self::Expression => ("HF0201", "The text isn't an expression."),
             Self::ExpressionType => (
                 "HF0202",

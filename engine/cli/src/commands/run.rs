@@ -48,6 +48,7 @@ async fn start(arguments: Run, printer: Printer) -> Result<(), Exit> {
     let registry = world::offline();
     let paths = arguments.paths.clone();
     let files = PolicyFiles {
+        watched: paths.iter().chain(&arguments.values).cloned().collect(),
         paths,
         values: arguments.values,
         set: arguments.set,
@@ -165,12 +166,14 @@ struct PolicyFiles {
     paths: Vec<PathBuf>,
     values: Vec<PathBuf>,
     set: Vec<String>,
+    /// All files of both.
+    watched: Vec<PathBuf>,
     registry: Registry,
 }
 
 impl Files for PolicyFiles {
-    fn paths(&self) -> &[PathBuf] {
-        &self.paths
+    fn watched(&self) -> &[PathBuf] {
+        &self.watched
     }
 
     fn read(&self) -> Vec<(String, Result<FilePolicy, String>)> {

@@ -98,7 +98,7 @@ impl Desk for Saying {
 struct OneFile(FilePolicy, watch::Receiver<bool>);
 
 impl Files for OneFile {
-    fn paths(&self) -> &[PathBuf] {
+    fn watched(&self) -> &[PathBuf] {
         &[]
     }
 
@@ -321,6 +321,37 @@ async fn a_policy_made_anew_under_its_name_holds_its_own_lease_and_is_kept() {
                 .acquire(&case.policy.id, &another, Duration::from_mins(1));
             assert!(matches!(lease.await.unwrap(), Held::Theirs { .. }));
         }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_resource_in_whose_place_a_file_is_enforced_is_told_so_and_taken_up_once_the_file_is_gone() {
+    let case = case(TWO_MAPS, "");
+    enforced(&case, true, async |outside| {
+        right(&case).await;
+        let mut ours = resource(&case, "1");
+        ours.finalizer = true;
+        outside.say(PolicyEvent::All(vec![*ours]));
+        outside.condition("Stalled", "NameTaken").await;
+        outside
+            .until("that it is let go", |now| now.finalizers == [false])
+            .await;
+        let is_told = |now: &Now| {
+            now.events
+                .iter()
+                .any(|event| event.starts_with("PolicyStalled: the enforcer has"))
+        };
+        outside.until("an event", is_told).await;
+        outside.file(false);
+        outside.condition("Ready", "Converged").await;
+        // A file that comes later is the policy all the same.
+        outside.file(true);
+        outside.condition("Stalled", "NameTaken").await;
+        outside.say(PolicyEvent::Gone(case.policy.id.clone()));
+        sleep(Duration::from_secs(10)).await;
+        spoil(&case, "one", "a");
+        right(&case).await;
     })
     .await;
 }

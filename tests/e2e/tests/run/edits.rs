@@ -69,6 +69,38 @@ spec:
 }
 
 #[test]
+fn a_file_of_values_that_changes_is_followed() {
+    on_ground(async |ground| {
+        let policy = ground.policy("run-values-file");
+        let rules = one_map("run-values-file", "${parameters.word}");
+        policy.file(
+            "policy.yaml",
+            &format!(
+                "apiVersion: holdfast.dev/v1alpha1
+kind: Policy
+metadata: {{ name: run-values-file }}
+spec:
+  language: 1
+  parameters: {{ word: {{ type: string }} }}
+  defaults: {{ kubernetes/Object: {{ metadata: {{ namespace: run-values-file }} }} }}
+  rules:
+    {}
+",
+                rules.replace('\n', "\n    ")
+            ),
+        );
+        let values = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(values.path(), "word: first\n").unwrap();
+        let file = values.path().display().to_string();
+        let enforcer = ground.enforce(&[&policy.path(), "--values", &file]);
+        becomes(ground, "run-values-file", "first").await;
+        std::fs::write(values.path(), "word: another\n").unwrap();
+        becomes(ground, "run-values-file", "another").await;
+        drop(enforcer.end().await);
+    });
+}
+
+#[test]
 fn a_policy_that_observes_writes_nothing_while_it_runs() {
     on_ground(async |ground| {
         let policy = ground.policy("run-observe");
