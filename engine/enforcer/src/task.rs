@@ -1,6 +1,6 @@
 //! One policy: its lease is taken, it is kept, and given back.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use holdfast_contract::{Desk, PolicyId};
@@ -202,6 +202,8 @@ impl Task {
         let removed = Stop::default();
         self.clerk.begin(&ready.work, &ready.engine.state.place(&self.id));
         let is_leaving = ready.work.is_deleting();
+        // What is told is about the policy as it is now, even where that is wrong.
+        let about = Mutex::new(Arc::clone(&ready.work));
         let clerk = &self.clerk;
         let health = &self.common.health;
         let teller = |kept: Kept<'_>| {
@@ -217,7 +219,8 @@ impl Task {
                 Kept::Failed { error, .. } => looked_at(health, &self.id, &fault_of(error)),
                 Kept::Writing { .. } | Kept::Progress(_) | Kept::Quiet => {}
             }
-            clerk.kept(&ready.work, &kept);
+            let about = Arc::clone(&about.lock().unwrap_or_else(PoisonError::into_inner));
+            clerk.kept(&about, &kept);
         };
         let options = KeepOptions {
             timing: self.common.shares.timing,
@@ -231,12 +234,21 @@ impl Task {
             .engine
             .keep(&ready.policy, &options, &mut self.tally, &teller);
         let mut keeping = Box::pin(keeping);
-        let end = tokio::select! {
-            () = &mut keeping => return if self.stop.is_stopped() { End::Stopped } else { End::Lost },
-            _ = work.changed() => End::Changed,
-            () = self.stop.stopped() => End::Stopped,
-            () = removed.stopped() => End::Removed,
-            () = self.common.shares.too_many(&self.id), if self.common.mode == Mode::Enforce => End::TooMany,
+        let end = loop {
+            tokio::select! {
+                () = &mut keeping => return if self.stop.is_stopped() { End::Stopped } else { End::Lost },
+                _ = work.changed() => {
+                    let now = Arc::clone(&work.borrow_and_update());
+                    let Some(fault) = wrong_edit(&ready.work, &now) else {
+                        break End::Changed;
+                    };
+                    *about.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&now);
+                    clerk.fault(&now, fault);
+                }
+                () = self.stop.stopped() => break End::Stopped,
+                () = removed.stopped() => break End::Removed,
+                () = self.common.shares.too_many(&self.id), if self.common.mode == Mode::Enforce => break End::TooMany,
+            }
         };
         stop.stop();
         match timeout(LAST_CALLS, &mut keeping).await {
@@ -306,4 +318,13 @@ fn looked_at(health: &Health, policy: &PolicyId, fault: &Fault) {
     if fault.reason.outlook() == Outlook::Stalled {
         health.observed(policy);
     }
+}
+
+/// What is wrong with `now`, if that leaves what is enforced of `before` just as it is: nothing of it begins anew, and what
+/// rests goes on resting.
+fn wrong_edit(before: &Work, now: &Work) -> Option<Fault> {
+    let uid = |work: &Work| work.resource.as_ref().map(|resource| resource.uid.clone());
+    let is_same = uid(before) == uid(now) && before.is_deleting() == now.is_deleting();
+    let fault = now.policy.as_ref().err().filter(|_| is_same)?;
+    Some(Fault::invalid(fault).goes_on(true))
 }

@@ -194,3 +194,45 @@ async fn status_and_report_are_written_when_they_change_and_never_else() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_edit_disturbs_nothing_of_what_is_enforced() {
+    let case = case(TWO_MAPS, "");
+    enforced(&case, false, async |outside| {
+        outside.say(PolicyEvent::All(vec![*resource(&case, "1")]));
+        right(&case).await;
+        for _ in 0..3 {
+            spoil(&case, "one", "a");
+            right(&case).await;
+        }
+        spoil(&case, "one", "a");
+        sleep(MINUTE).await;
+        outside.told();
+        let mut wrong = resource_of(
+            &case,
+            "1",
+            &json!({ "language": 1, "rules": { "one": map("${nobody}") } }),
+        );
+        wrong.generation = 2;
+        outside.say(PolicyEvent::Changed(wrong));
+        sleep(MINUTE).await;
+        case.world.delete(&config_map("two")).unwrap();
+        sleep(MINUTE * 4).await;
+        assert!(
+            case.world.document(&config_map("two")).is_some(),
+            "what was good is enforced"
+        );
+        let fought_over = case.world.document(&config_map("one")).unwrap();
+        assert!(
+            fought_over.to_string().contains("hunter2"),
+            "what is fought over still rests"
+        );
+        for (_, status) in outside.told().iter().filter(|(what, _)| *what == "status") {
+            assert_eq!(status["observedGeneration"], 2, "{status:#}");
+            assert_eq!(status["conditions"][0]["reason"], "PolicyInvalid", "{status:#}");
+        }
+        sleep(MINUTE * 4).await;
+        right(&case).await;
+    })
+    .await;
+}
