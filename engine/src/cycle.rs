@@ -7,7 +7,7 @@ use holdfast_contract::{
     ApiType, Facet, PolicyId, ProviderName, Query, Registry, ResourceKey, Served, StateStore, Wanted,
 };
 use holdfast_expression::{Context, Value};
-use holdfast_policy::{Name, Parameters, Rule, ValidPolicy, Verb};
+use holdfast_policy::{Name, Parameters, ValidPolicy, Verb};
 
 use crate::address::Address;
 use crate::checks::{self, CheckResult};
@@ -26,6 +26,7 @@ use crate::providers::{ProviderSettings, Providers};
 use crate::removal::Leaving;
 use crate::report::{self, Report, Unmet};
 use crate::step::{Accepted, LeftAlone, Plan, StepVerb};
+use crate::uses::Uses;
 
 mod reads;
 mod waits;
@@ -64,6 +65,7 @@ pub struct Engine {
 pub(crate) struct Session<'p> {
     pub(crate) engine: &'p Engine,
     pub(crate) policy: &'p ValidPolicy,
+    uses: Uses,
     parameters: Value,
     pub(crate) providers: Providers,
     pub(crate) snapshot: Snapshot,
@@ -148,6 +150,7 @@ impl<'p> Session<'p> {
         Ok(Self {
             engine,
             policy,
+            uses: Uses::of(policy),
             parameters: parameters.to_expression(),
             providers,
             snapshot: Snapshot::default(),
@@ -180,7 +183,7 @@ impl<'p> Session<'p> {
     /// A pass in which `rules.x.phase` and `rules.x.converged` say what the pass itself finds. Nothing is read twice.
     pub(crate) async fn settled_pass(&mut self) -> Result<Pass, EngineError> {
         let mut pass = self.pass().await?;
-        if !self.sees_phases() {
+        if !self.uses.sees_phases() {
             return Ok(pass);
         }
         // A chain of n rules that look at each other's phases settles in n passes.
@@ -193,18 +196,6 @@ impl<'p> Session<'p> {
             pass = self.pass().await?;
         }
         Ok(pass)
-    }
-
-    /// Whether some expression looks at where a rule's resources stand.
-    fn sees_phases(&self) -> bool {
-        self.policy
-            .rules
-            .values()
-            .flat_map(Rule::references)
-            .any(|reference| {
-                reference.root == "rules"
-                    && (1..4).any(|step| matches!(reference.step(step), Some("phase" | "converged")))
-            })
     }
 
     /// One pass: facts, graph, observe, diff, preview, plan, report.
@@ -224,25 +215,29 @@ impl<'p> Session<'p> {
         if !unmet.is_empty() {
             return Ok(self.stopped(unmet, &facts));
         }
-        self.read(&facts, evaluator).await;
-        let mark = mark(&self.policy.id);
-        let input = self.graph_input(&facts, &mark, evaluator);
-        let graph = graph::build(&input);
+        let graph = self.read(&facts, evaluator).await;
         let manager = manager(&self.policy.id);
         let mut comparisons = diff::diff(&graph, &self.snapshot, &manager);
         preview::preview(&mut comparisons, &graph, self.providers.open()).await;
         let leaving = self.leaving(&graph, &facts, evaluator);
-        let earlier_life = self.earlier_life(&input, &graph);
+        let earlier_life = self.earlier_life(&graph, &facts, evaluator);
         self.judge(&graph, &comparisons, &leaving, earlier_life.as_deref(), evaluator)
     }
 
     /// What shows that the policy was applied before, where it generates names and there is no ledger that knows them.
-    fn earlier_life(&self, input: &graph::Input<'_>, graph: &ResourceGraph<'_>) -> Option<String> {
+    fn earlier_life(
+        &self,
+        graph: &ResourceGraph<'_>,
+        facts: &Facts,
+        evaluator: Evaluator<'_>,
+    ) -> Option<String> {
         let mut variants = self.policy.rules.values().flat_map(|rule| &rule.variants);
         let generates = variants.any(|variant| matches!(variant.name, Some(Name::Generate { .. })));
-        (generates && !self.ledger.exists())
-            .then(|| graph::sign_of_earlier_life(input, graph))
-            .flatten()
+        if !generates || self.ledger.exists() {
+            return None;
+        }
+        let mark = mark(&self.policy.id);
+        graph::sign_of_earlier_life(&self.graph_input(facts, &mark, evaluator), graph)
     }
 
     fn graph_input<'a>(
@@ -250,9 +245,10 @@ impl<'p> Session<'p> {
         facts: &'a Facts,
         mark: &'a str,
         evaluator: Evaluator<'a>,
-    ) -> graph::Input<'a> {
+    ) -> graph::Input<'a, 'p> {
         graph::Input {
             policy: self.policy,
+            uses: &self.uses,
             registry: self.providers.registry(),
             parameters: &self.parameters,
             facts,

@@ -22,10 +22,12 @@ use crate::observe::Snapshot;
 use crate::phase::Phase;
 use crate::providers::ProviderSettings;
 use crate::scope::Roots;
+use crate::uses::Uses;
 use crate::variables;
 
 mod attributes;
 mod documents;
+mod index;
 mod instance;
 mod naming;
 mod order;
@@ -36,29 +38,31 @@ pub use naming::{Naming, Search};
 
 /// All that a graph is built from. The same input gives the same graph.
 #[derive(Debug)]
-pub struct Input<'p> {
+pub struct Input<'i, 'p> {
     /// The policy.
     pub policy: &'p ValidPolicy,
+    /// What its parts use of the rest.
+    pub uses: &'i Uses,
     /// Which kinds there are.
-    pub registry: &'p Registry,
+    pub registry: &'i Registry,
     /// The parameters' values.
-    pub parameters: &'p Value,
+    pub parameters: &'i Value,
     /// The facts.
-    pub facts: &'p Facts,
+    pub facts: &'i Facts,
     /// What must not be forgotten.
-    pub ledger: &'p Ledger,
+    pub ledger: &'i Ledger,
     /// What was read so far.
-    pub snapshot: &'p Snapshot,
+    pub snapshot: &'i Snapshot,
     /// What the cluster says of object types.
-    pub served: &'p BTreeMap<ApiType, Served>,
+    pub served: &'i BTreeMap<ApiType, Served>,
     /// The phases of the pass before.
-    pub phases: &'p BTreeMap<Address, Phase>,
+    pub phases: &'i BTreeMap<Address, Phase>,
     /// By what the policy's things are marked as its own.
-    pub mark: &'p str,
+    pub mark: &'i str,
     /// The cluster's uid, for the identity of generated resources.
-    pub cluster: Option<&'p str>,
+    pub cluster: Option<&'i str>,
     /// Evaluates expressions.
-    pub evaluator: Evaluator<'p>,
+    pub evaluator: Evaluator<'i>,
 }
 
 /// The resources of a policy, each after those that it needs.
@@ -74,6 +78,8 @@ pub struct ResourceGraph<'p> {
     pub rules: BTreeMap<String, Value>,
     /// The roots that all expressions share.
     pub roots: Roots,
+    /// Where the resources stand.
+    index: index::Index,
 }
 
 /// One resource that a rule means.
@@ -218,7 +224,7 @@ pub enum State {
 
 /// Builds the graph.
 #[must_use]
-pub fn build<'p>(input: &Input<'p>) -> ResourceGraph<'p> {
+pub fn build<'p>(input: &Input<'_, 'p>) -> ResourceGraph<'p> {
     let mut rules = attributes::unknown(input.policy);
     let mut defined: BTreeMap<ApiType, Served> = input.served.clone();
     // A chain of n rules settles in n rounds; one more shows that nothing changes any more.
@@ -236,6 +242,7 @@ pub fn build<'p>(input: &Input<'p>) -> ResourceGraph<'p> {
         }
     }
     order::order(input, &mut graph);
+    graph.index = index::Index::of(&graph.resources);
     graph
 }
 
@@ -247,7 +254,7 @@ fn names<'g>(graph: &'g ResourceGraph<'_>) -> impl Iterator<Item = (&'g Option<R
 }
 
 fn round<'p>(
-    input: &Input<'p>,
+    input: &Input<'_, 'p>,
     rules: &BTreeMap<String, Value>,
     served: &BTreeMap<ApiType, Served>,
     previous: Option<&ResourceGraph<'p>>,
@@ -265,6 +272,7 @@ fn round<'p>(
         providers: Vec::new(),
         rules: rules.clone(),
         roots: roots.clone(),
+        index: index::Index::default(),
     };
     for rule in input.policy.rules.values() {
         let builder = instance::Builder {
@@ -280,7 +288,7 @@ fn round<'p>(
 }
 
 /// The object types that are served, or that a resource of this graph defines.
-fn types(input: &Input<'_>, graph: &ResourceGraph<'_>) -> BTreeMap<ApiType, Served> {
+fn types(input: &Input<'_, '_>, graph: &ResourceGraph<'_>) -> BTreeMap<ApiType, Served> {
     let mut types = input.served.clone();
     for resource in &graph.resources {
         let (Some(kind), Some(key)) = (&resource.kind, &resource.key) else {
@@ -305,7 +313,7 @@ fn types(input: &Input<'_>, graph: &ResourceGraph<'_>) -> BTreeMap<ApiType, Serv
 impl ResourceGraph<'_> {
     /// What has to be read: every resource that can be named, and the facets that are wanted of it.
     #[must_use]
-    pub fn wanted(&self, input: &Input<'_>) -> Vec<holdfast_contract::Wanted> {
+    pub fn wanted(&self, input: &Input<'_, '_>) -> Vec<holdfast_contract::Wanted> {
         self.readable(input.served)
             .filter_map(|resource| {
                 Some(holdfast_contract::Wanted {
@@ -334,14 +342,6 @@ impl ResourceGraph<'_> {
             .filter(move |resource| resource.address.rule == rule)
     }
 
-    /// The resource at `address`.
-    #[must_use]
-    pub fn get(&self, address: &Address) -> Option<&Resource<'_>> {
-        self.resources
-            .iter()
-            .find(|resource| resource.address == *address)
-    }
-
     /// Whether the resource at `address` brings object types.
     #[must_use]
     pub fn defines_types(&self, address: &Address) -> bool {
@@ -357,7 +357,7 @@ impl ResourceGraph<'_> {
     /// What was there once and isn't found: whether a complete list has it has to be seen before it counts as gone.
     /// Objects aside, whose servers are asked for the very one.
     #[must_use]
-    pub fn unlisted(&self, input: &Input<'_>) -> Vec<(Address, ProviderName, Query)> {
+    pub fn unlisted(&self, input: &Input<'_, '_>) -> Vec<(Address, ProviderName, Query)> {
         self.resources
             .iter()
             .filter(|resource| resource.state == State::Active && resource.verb() == Verb::Ensure)
@@ -405,11 +405,9 @@ pub fn is_unserved(resource: &Resource<'_>, served: &BTreeMap<ApiType, Served>) 
 /// where a bucket lies.
 #[must_use]
 pub fn is_same(a: &ResourceKey, b: &ResourceKey) -> bool {
-    let group = |key: &ResourceKey| {
-        key.api
-            .as_ref()
-            .map(|api| (api.group().to_owned(), api.kind.clone()))
-    };
-    (&a.provider, &a.kind, group(a), &a.namespace, &a.name)
-        == (&b.provider, &b.kind, group(b), &b.namespace, &b.name)
+    fn meant(key: &ResourceKey) -> impl PartialEq {
+        let api = key.api.as_ref().map(|api| (api.group(), &api.kind));
+        (&key.name, &key.namespace, &key.provider, &key.kind, api)
+    }
+    meant(a) == meant(b)
 }

@@ -54,6 +54,7 @@ pub mod removal;
 pub mod report;
 pub mod scope;
 pub mod step;
+pub mod uses;
 pub mod values;
 pub mod variables;
 

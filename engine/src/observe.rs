@@ -118,8 +118,9 @@ impl Snapshot {
             && found.iter().all(|found| found.observed.is_some())
         {
             self.forgotten.retain(|key| !told.covers(key));
+            let there: BTreeSet<&ResourceKey> = found.iter().map(|found| &found.key).collect();
             for (key, known) in &mut self.observations {
-                if told.covers(key) && !found.iter().any(|found| found.key == *key) {
+                if told.covers(key) && !there.contains(key) {
                     *known = Ok(Observation::Absent);
                 }
             }
@@ -143,13 +144,17 @@ impl Snapshot {
     }
 
     /// Of `wanted`, what a list would have told of if it were there, and didn't, isn't there.
-    pub fn tell_by_lists(&mut self, wanted: &[Wanted]) {
+    /// Whether that tells anything.
+    pub fn tell_by_lists(&mut self, wanted: &[Wanted]) -> bool {
+        let mut told = false;
         for wish in wanted {
             let known = self.observations.contains_key(&wish.key) || self.forgotten.contains(&wish.key);
             if !known && self.told.values().any(|told| told.covers(&wish.key)) {
                 self.keep(wish, Ok(Observation::Absent));
+                told = true;
             }
         }
+        told
     }
 
     /// Keeps what was read of `key` elsewhere: pushed by a watch, or read for a fact. `facets` are those that it holds.
@@ -176,29 +181,39 @@ impl Snapshot {
     /// Forgets `facets` of `key`, because they were written; none: all of it. The region says no more than where it
     /// lies: what was read before that was known is forgotten too.
     pub fn forget(&mut self, key: &ResourceKey, facets: Option<&BTreeSet<Facet>>) {
-        let is_same = |other: &ResourceKey| {
-            (
-                &other.provider,
-                &other.kind,
-                &other.api,
-                &other.namespace,
-                &other.name,
-            ) == (&key.provider, &key.kind, &key.api, &key.namespace, &key.name)
-        };
+        let known: Vec<ResourceKey> = self.wherever(key).cloned().collect();
         match facets {
             None => {
                 if self.told.values().any(|told| told.covers(key)) {
                     self.forgotten.insert(key.clone());
                 }
-                self.observations.retain(|other, _| !is_same(other));
-                self.asked.retain(|other, _| !is_same(other));
+                for known in &known {
+                    self.observations.remove(known);
+                    self.asked.remove(known);
+                }
             }
             Some(facets) => {
-                for (_, asked) in self.asked.iter_mut().filter(|(other, _)| is_same(other)) {
+                for known in &known {
+                    let asked = self.asked.entry(known.clone()).or_default();
                     asked.retain(|facet| !facets.contains(facet));
                 }
             }
         }
+    }
+
+    /// What was asked about `key`, whatever was known of its region then. Regions are the last by which keys are
+    /// ordered.
+    fn wherever(&self, key: &ResourceKey) -> impl Iterator<Item = &ResourceKey> {
+        let first = ResourceKey {
+            region: None,
+            ..key.clone()
+        };
+        let from = self.asked.range(first.clone()..);
+        let keys = from.map(|(key, _)| key);
+        keys.take_while(move |other| {
+            (&other.name, &other.namespace) == (&first.name, &first.namespace)
+                && (&other.provider, &other.kind, &other.api) == (&first.provider, &first.kind, &first.api)
+        })
     }
 
     /// Whether something could not be read for the moment only.

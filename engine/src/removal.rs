@@ -12,7 +12,7 @@ use holdfast_policy::{Hold, Place, Rule, TreeNode, ValidPolicy};
 use crate::address::Address;
 use crate::evaluate::Evaluator;
 use crate::facts::Facts;
-use crate::graph::{Resource, ResourceGraph, State, is_same};
+use crate::graph::{Resource, ResourceGraph, State};
 use crate::ledger::{Ledger, Removable};
 use crate::providers::{self, ProviderSettings};
 
@@ -73,8 +73,7 @@ pub fn leaving<'p>(
             continue;
         }
         let rule = rule_of(policy, &address.rule);
-        let means_it = |resource: &&Resource<'_>| resource.key.as_ref().is_some_and(|own| is_same(own, &key));
-        if graph.resources.iter().any(|resource| means_it(&resource))
+        if graph.meaning(&key).next().is_some()
             || rule.is_some_and(|rule| may_stay(policy, graph, facts, rule, &address, evaluator))
         {
             continue;

@@ -17,11 +17,12 @@ use crate::removal::{self, Leaving};
 const MAX_ROUNDS: usize = 64;
 
 impl<'p> Session<'p> {
-    /// Reads what the graph wants until it wants nothing more: what one read tells may name the next.
-    pub(super) async fn read(&mut self, facts: &Facts, evaluator: Evaluator<'_>) {
+    /// Reads what the graph wants until it wants nothing more: what one read tells may name the next. The graph of all
+    /// that is known then.
+    pub(super) async fn read(&mut self, facts: &Facts, evaluator: Evaluator<'_>) -> ResourceGraph<'p> {
         let mark = mark(&self.policy.id);
         for _ in 0..MAX_ROUNDS {
-            let (apis, settings, searches, unlisted, wanted) = {
+            let (graph, settings, searches, unlisted, wanted) = {
                 let input = self.graph_input(facts, &mark, evaluator);
                 let graph = graph::build(&input);
                 let searches: Vec<_> = graph
@@ -39,9 +40,10 @@ impl<'p> Session<'p> {
                         wanted.push(leaving.wanted());
                     }
                 }
-                (types(&graph), settings, searches, graph.unlisted(&input), wanted)
+                let unlisted = graph.unlisted(&input);
+                (graph, settings, searches, unlisted, wanted)
             };
-            let apis: Vec<ApiType> = apis
+            let apis: Vec<ApiType> = types(&graph)
                 .into_iter()
                 .filter(|api| !self.served.contains_key(api))
                 .collect();
@@ -51,7 +53,7 @@ impl<'p> Session<'p> {
             for settings in &settings {
                 self.providers.require(settings).await;
             }
-            self.note_unopened(&wanted);
+            let unopened = self.note_unopened(&wanted);
             let open = self.providers.open().clone();
             let failures: Vec<_> = searches
                 .iter()
@@ -76,7 +78,7 @@ impl<'p> Session<'p> {
                     .into_iter()
                     .map(|(name, provider)| async move { (name.clone(), provider.account().await) }),
             );
-            self.snapshot.tell_by_lists(&wanted);
+            let told = self.snapshot.tell_by_lists(&wanted);
             let missing = self.snapshot.missing(&wanted);
             let now = self.engine.clock.now();
             let (found, listed, accounts, ()) =
@@ -94,10 +96,11 @@ impl<'p> Session<'p> {
             for (address, listed) in listed {
                 self.snapshot.keep_absence(address, now, listed);
             }
-            if missing.is_empty() && !looks_made {
-                return;
+            if missing.is_empty() && !looks_made && !unopened && !told {
+                return graph;
             }
         }
+        graph::build(&self.graph_input(facts, &mark, evaluator))
     }
 
     /// What has left the policy.
@@ -137,13 +140,16 @@ impl<'p> Session<'p> {
         }
     }
 
-    /// What can't be read because its provider could not be opened is an error, not a silence.
-    fn note_unopened(&mut self, wanted: &[Wanted]) {
+    /// What can't be read because its provider could not be opened is an error, not a silence. Whether there is such.
+    fn note_unopened(&mut self, wanted: &[Wanted]) -> bool {
+        let mut noted = false;
         for wish in self.snapshot.missing(wanted) {
             if let Some(error) = self.providers.failure(&wish.key.provider).cloned() {
                 self.snapshot.keep(&wish, Err(error));
+                noted = true;
             }
         }
+        noted
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn unknown(policy: &ValidPolicy) -> BTreeMap<String, Value> {
 }
 
 /// What the graph says of each rule.
-pub(super) fn of(input: &Input<'_>, graph: &ResourceGraph<'_>) -> BTreeMap<String, Value> {
+pub(super) fn of(input: &Input<'_, '_>, graph: &ResourceGraph<'_>) -> BTreeMap<String, Value> {
     input
         .policy
         .rules
@@ -34,7 +34,7 @@ pub(super) fn of(input: &Input<'_>, graph: &ResourceGraph<'_>) -> BTreeMap<Strin
         .collect()
 }
 
-fn rule_value(input: &Input<'_>, graph: &ResourceGraph<'_>, rule: &str, many: bool) -> Value {
+fn rule_value(input: &Input<'_, '_>, graph: &ResourceGraph<'_>, rule: &str, many: bool) -> Value {
     let resources: Vec<&Resource<'_>> = graph.of_rule(rule).collect();
     if many {
         // A rule whose list isn't known yet isn't an empty one.
@@ -61,7 +61,7 @@ fn rule_value(input: &Input<'_>, graph: &ResourceGraph<'_>, rule: &str, many: bo
     instance_value(input, &resources)
 }
 
-fn instance_value(input: &Input<'_>, resources: &[&Resource<'_>]) -> Value {
+fn instance_value(input: &Input<'_, '_>, resources: &[&Resource<'_>]) -> Value {
     match resources {
         [] => Value::map(Vec::<(MapKey, Value)>::new()),
         [one] if one.address.object.is_none() => Value::from(resource_value(input, one)),
@@ -84,7 +84,7 @@ fn instance_value(input: &Input<'_>, resources: &[&Resource<'_>]) -> Value {
     }
 }
 
-fn resource_value(input: &Input<'_>, resource: &Resource<'_>) -> BTreeMap<MapKey, Value> {
+fn resource_value(input: &Input<'_, '_>, resource: &Resource<'_>) -> BTreeMap<MapKey, Value> {
     let mut entries = BTreeMap::new();
     let path = format!("rules.{}", resource.address);
     let mut put = |name: &str, value: Value| {

@@ -218,7 +218,7 @@ impl<'p> Builder<'_, 'p> {
         self.stamp(resource, kind, variant);
         resource.manifest = manifest(variant, &declared, &self.rule.place);
         resource.declared = Some(declared);
-        resource.wanted = Self::wanted(resource, kind, variant);
+        resource.wanted = self.wanted(resource, kind, variant);
     }
 
     /// Lays the stamps into what is desired, as places that alone are no reason to write.
@@ -243,13 +243,15 @@ impl<'p> Builder<'_, 'p> {
     }
 
     pub(super) fn wanted(
+        &self,
         resource: &Resource<'p>,
         kind: &Arc<dyn Kind>,
         variant: &'p Variant,
     ) -> BTreeSet<Facet> {
         let mut wanted: BTreeSet<Facet> = resource.facets.keys().cloned().collect();
         wanted.insert(kind.root_facet().clone());
-        match variant.observed_facets() {
+        let uses = self.input.uses.variant(self.rule, variant);
+        match uses.and_then(|uses| uses.observed.as_ref()) {
             Some(fields) => {
                 let facets = kind
                     .facets()

@@ -21,7 +21,7 @@ const RULE_TAG: &str = "holdfast-rule";
 
 /// Builds the resources of one rule.
 pub(super) struct Builder<'b, 'p> {
-    pub(super) input: &'b Input<'p>,
+    pub(super) input: &'b Input<'b, 'p>,
     pub(super) rule: &'p Rule,
     pub(super) roots: &'b Roots,
     pub(super) served: &'b BTreeMap<ApiType, Served>,
@@ -281,7 +281,7 @@ impl<'p> Builder<'_, 'p> {
         match self.laid_out(variant, &inner, &named.kind.name().clone()) {
             Ok(parts) => match parts.into_iter().reduce(|whole, part| lay_under(part, &whole)) {
                 Some(whole) => self.desire(&mut resource, named, whole),
-                None => resource.wanted = Self::wanted(&resource, named.kind, variant),
+                None => resource.wanted = self.wanted(&resource, named.kind, variant),
             },
             Err(no) if resource.state == State::Active => resource.state = State::Open(no),
             Err(_) => {}

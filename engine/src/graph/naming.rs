@@ -76,7 +76,7 @@ pub(super) enum Generated {
     reason = "each is another source of the name, and none implies another"
 )]
 pub(super) fn generated(
-    input: &Input<'_>,
+    input: &Input<'_, '_>,
     previous: Option<&ResourceGraph<'_>>,
     address: &Address,
     rule: &Rule,
@@ -116,7 +116,7 @@ pub(super) fn generated(
     }
 }
 
-fn remembered(input: &Input<'_>, address: &Address, rule: &Rule) -> Option<String> {
+fn remembered(input: &Input<'_, '_>, address: &Address, rule: &Rule) -> Option<String> {
     known_as(address, rule).find_map(|address| input.ledger.name(&address).map(str::to_owned))
 }
 
@@ -129,7 +129,7 @@ pub(super) fn known_as<'r>(address: &'r Address, rule: &'r Rule) -> impl Iterato
     std::iter::once(address.clone()).chain(former)
 }
 
-fn is_taken(input: &Input<'_>, address: &Address, rule: &Rule, name: &str) -> bool {
+fn is_taken(input: &Input<'_, '_>, address: &Address, rule: &Rule, name: &str) -> bool {
     known_as(address, rule).any(|address| input.ledger.is_taken(&address, name))
 }
 
@@ -141,7 +141,7 @@ enum Recorded {
     Unreadable(String),
 }
 
-fn read_record(input: &Input<'_>, graph: &ResourceGraph<'_>, record: &Record, rule: &Rule) -> Recorded {
+fn read_record(input: &Input<'_, '_>, graph: &ResourceGraph<'_>, record: &Record, rule: &Rule) -> Recorded {
     let Some(resource) = graph.of_rule(&record.rule).next() else {
         return Recorded::NotRead;
     };
@@ -193,7 +193,7 @@ fn says_provisioned(declared: &Tree, document: &Value, rule: &str) -> bool {
 }
 
 fn search(
-    input: &Input<'_>,
+    input: &Input<'_, '_>,
     address: &Address,
     prefix: &str,
     kind: &KindName,
@@ -230,7 +230,7 @@ fn search(
 }
 
 /// Whether a search that was made at `at` and found nothing has to be repeated.
-fn again(input: &Input<'_>, at: OffsetDateTime, sign: &dyn Fn() -> Option<String>) -> Option<Naming> {
+fn again(input: &Input<'_, '_>, at: OffsetDateTime, sign: &dyn Fn() -> Option<String>) -> Option<Naming> {
     let (since, sign) = match input.ledger.made_anew() {
         Some(since) => (since, "the ledger had to be made anew".to_owned()),
         None if input.ledger.exists() => return None,
@@ -242,7 +242,7 @@ fn again(input: &Input<'_>, at: OffsetDateTime, sign: &dyn Fn() -> Option<String
 
 /// What shows that this policy was applied before, although there is no ledger: an object that bears its label, or a
 /// record that isn't blank.
-pub(crate) fn sign_of_earlier_life(input: &Input<'_>, graph: &ResourceGraph<'_>) -> Option<String> {
+pub(crate) fn sign_of_earlier_life(input: &Input<'_, '_>, graph: &ResourceGraph<'_>) -> Option<String> {
     let labelled = graph.resources.iter().find_map(|resource| {
         let (kind, observed) = present(input, resource)?;
         let bears = kind.marked_by(observed).as_deref() == Some(input.mark);
@@ -270,7 +270,7 @@ pub(crate) fn sign_of_earlier_life(input: &Input<'_>, graph: &ResourceGraph<'_>)
 
 /// A resource that was read and is there.
 fn present<'a>(
-    input: &Input<'a>,
+    input: &Input<'a, '_>,
     resource: &'a Resource<'_>,
 ) -> Option<(&'a dyn holdfast_contract::Kind, &'a holdfast_contract::Observed)> {
     match input.snapshot.get(resource.key.as_ref()?) {
@@ -301,7 +301,7 @@ impl Identity<'_> {
 
 /// What a finished search means for the name: an incomplete one, or two that are ours, stop it.
 pub(super) fn search_fault(
-    input: &Input<'_>,
+    input: &Input<'_, '_>,
     address: &Address,
     prefix: &str,
     identity: Identity<'_>,

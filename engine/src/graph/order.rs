@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_contract::{ApiType, Facet};
-use holdfast_policy::{Name, Reference, Variant, Verb};
+use holdfast_policy::{Name, Reference, Verb};
 
 use super::{Input, Resource, ResourceGraph};
 use crate::address::Address;
@@ -12,7 +12,7 @@ use crate::address::Address;
 type Needs = (BTreeSet<Address>, BTreeMap<Facet, BTreeSet<Address>>);
 
 /// Fills in what each resource needs, and puts each after those.
-pub(super) fn order(input: &Input<'_>, graph: &mut ResourceGraph<'_>) {
+pub(super) fn order(input: &Input<'_, '_>, graph: &mut ResourceGraph<'_>) {
     let index = Index::of(graph);
     let needs: Vec<Needs> = graph
         .resources
@@ -28,53 +28,26 @@ pub(super) fn order(input: &Input<'_>, graph: &mut ResourceGraph<'_>) {
 
 /// Where things are defined, for finding what is needed.
 struct Index {
-    rules: BTreeMap<String, Vec<Address>>,
+    rules: BTreeMap<String, Instances>,
     namespaces: BTreeMap<String, Address>,
     types: BTreeMap<ApiType, Address>,
     recorded_by: BTreeMap<String, BTreeSet<String>>,
-    /// What a variant uses of other rules, by where the variant lies: found once for all of its instances, as it may
-    /// have as many documents as these.
-    uses: BTreeMap<*const Variant, Uses>,
-}
-
-/// What a variant uses of other rules.
-struct Uses {
-    identity: Vec<Reference>,
-    documents: Vec<(Option<String>, Reference)>,
-}
-
-impl Uses {
-    fn of(variant: &Variant) -> Self {
-        let is_rule = |reference: &Reference| reference.root == "rules";
-        let mut identity = variant.identity_references();
-        identity.retain(is_rule);
-        let mut documents = variant.document_references();
-        documents.retain(|(_, reference)| is_rule(reference));
-        Self { identity, documents }
-    }
 }
 
 impl Index {
     fn of(graph: &ResourceGraph<'_>) -> Self {
         let mut index = Self {
-            uses: BTreeMap::new(),
             rules: BTreeMap::new(),
             namespaces: BTreeMap::new(),
             types: BTreeMap::new(),
             recorded_by: BTreeMap::new(),
         };
         for resource in &graph.resources {
-            if let Some(variant) = resource.variant {
-                index
-                    .uses
-                    .entry(std::ptr::from_ref(variant))
-                    .or_insert_with(|| Uses::of(variant));
-            }
             index
                 .rules
                 .entry(resource.address.rule.clone())
                 .or_default()
-                .push(resource.address.clone());
+                .push(&resource.address);
             if let Some(Name::Generate {
                 record: Some(record), ..
             }) = resource.variant.and_then(|v| v.name.as_ref())
@@ -106,18 +79,32 @@ impl Index {
     }
 
     /// The resources of `rule` that an instance with `key` means: the one of the same key, or all.
-    fn targets(&self, rule: &str, key: Option<&str>) -> Vec<Address> {
-        let all = self.rules.get(rule).cloned().unwrap_or_default();
-        let same: Vec<Address> = all
-            .iter()
-            .filter(|address| key.is_some() && address.instance.as_deref() == key)
-            .cloned()
-            .collect();
-        if same.is_empty() { all } else { same }
+    fn targets(&self, rule: &str, key: Option<&str>) -> &[Address] {
+        let Some(instances) = self.rules.get(rule) else {
+            return &[];
+        };
+        let same = key.and_then(|key| instances.by_key.get(key));
+        same.unwrap_or(&instances.all)
     }
 }
 
-fn needs(input: &Input<'_>, resource: &Resource<'_>, index: &Index) -> Needs {
+/// The resources of one rule.
+#[derive(Default)]
+struct Instances {
+    all: Vec<Address>,
+    by_key: BTreeMap<String, Vec<Address>>,
+}
+
+impl Instances {
+    fn push(&mut self, address: &Address) {
+        self.all.push(address.clone());
+        if let Some(key) = &address.instance {
+            self.by_key.entry(key.clone()).or_default().push(address.clone());
+        }
+    }
+}
+
+fn needs(input: &Input<'_, '_>, resource: &Resource<'_>, index: &Index) -> Needs {
     let mut needs = BTreeSet::new();
     let mut facet_needs: BTreeMap<Facet, BTreeSet<Address>> = BTreeMap::new();
     let own_key = resource.address.instance.as_deref();
@@ -127,12 +114,12 @@ fn needs(input: &Input<'_>, resource: &Resource<'_>, index: &Index) -> Needs {
         .recorded_by
         .get(&resource.address.rule)
         .unwrap_or(&no_records);
-    let targets = |reference: &Reference| -> Vec<Address> {
+    let targets = |reference: &Reference| -> &[Address] {
         let Some(rule) = reference.step(0).filter(|_| reference.root == "rules") else {
-            return Vec::new();
+            return &[];
         };
         if recorded.contains(rule) || rule == resource.address.rule {
-            return Vec::new();
+            return &[];
         }
         let all = index.targets(rule, reference.step(1));
         if all.len() > 1 {
@@ -144,11 +131,11 @@ fn needs(input: &Input<'_>, resource: &Resource<'_>, index: &Index) -> Needs {
     let (Some(variant), Some(kind)) = (resource.variant, &resource.kind) else {
         return (needs, facet_needs);
     };
-    if let Some(uses) = index.uses.get(&std::ptr::from_ref(variant))
+    if let Some(uses) = input.uses.variant(resource.rule, variant)
         && variant.verb == Verb::Ensure
     {
         for reference in &uses.identity {
-            needs.extend(targets(reference));
+            needs.extend(targets(reference).iter().cloned());
         }
         for (field, reference) in &uses.documents {
             let facet = field
@@ -159,9 +146,9 @@ fn needs(input: &Input<'_>, resource: &Resource<'_>, index: &Index) -> Needs {
                     facet_needs
                         .entry(facet.clone())
                         .or_default()
-                        .extend(targets(reference));
+                        .extend(targets(reference).iter().cloned());
                 }
-                _ => needs.extend(targets(reference)),
+                _ => needs.extend(targets(reference).iter().cloned()),
             }
         }
     }
@@ -173,7 +160,7 @@ fn needs(input: &Input<'_>, resource: &Resource<'_>, index: &Index) -> Needs {
             },
             None => None,
         };
-        needs.extend(index.targets(&after.rule, key.as_deref()));
+        needs.extend(index.targets(&after.rule, key.as_deref()).iter().cloned());
     }
     if let Some(key) = &resource.key {
         let implied = kind.implied(key);

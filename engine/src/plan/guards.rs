@@ -66,10 +66,8 @@ pub(super) fn shared(input: &Input<'_>, resource: &Resource<'_>) -> Option<Strin
     let key = resource.key.as_ref()?;
     let others: Vec<String> = input
         .graph
-        .resources
-        .iter()
+        .meaning(key)
         .filter(|other| other.address != resource.address && other.verb() != Verb::Observe)
-        .filter(|other| other.key.as_ref().is_some_and(|other| is_same(other, key)))
         .map(|other| other.address.to_string())
         .collect();
     (resource.verb() != Verb::Observe && !others.is_empty()).then(|| {
