@@ -1,6 +1,7 @@
 //! From plan to plan until everything holds, nothing moves any more, or the time is up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast_contract::{Difference, Facet, Holder, ProviderError, Served};
@@ -83,12 +84,12 @@ impl Engine {
         session.await_ready = options.wait;
         let first = session.settled_pass().await?;
         if !first.report.unmet.is_empty() {
-            return Ok(first.report);
+            return Ok(Arc::unwrap_or_clone(first.report));
         }
         let may_write = policy.mode == Mode::Enforce && session.blocked().is_none();
         if !may_write || first.report.is_converged() && session.knows(&first.plan) {
             // Nothing to write, so nobody else need be kept from writing.
-            let mut report = first.report;
+            let mut report = Arc::unwrap_or_clone(first.report);
             report.applied = Some(Applied::default());
             return Ok(report);
         }
@@ -261,11 +262,11 @@ impl<'r> Run<'r> {
                 idle && !news && !looked && (pass.report.is_converged() || !self.may_change(session, &pass));
             if settled && !self.facts_are_old {
                 session.save_at_last().await?;
-                return Ok(pass.report);
+                return Ok(Arc::unwrap_or_clone(pass.report));
             }
             if self.options.stop.is_stopped() || Instant::now() >= self.deadline {
                 session.save_at_last().await?;
-                return Ok(pass.report);
+                return Ok(Arc::unwrap_or_clone(pass.report));
             }
             let mut wrote = false;
             if pass.stale_types {

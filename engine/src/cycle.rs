@@ -66,6 +66,8 @@ pub(crate) struct Session<'p> {
     pub(crate) engine: &'p Engine,
     pub(crate) policy: &'p ValidPolicy,
     uses: Uses,
+    /// That of the last pass.
+    graph: Option<ResourceGraph<'p>>,
     parameters: Value,
     pub(crate) providers: Providers,
     pub(crate) snapshot: Snapshot,
@@ -90,7 +92,7 @@ pub(crate) struct Session<'p> {
 
 /// What a pass found.
 pub(crate) struct Pass {
-    pub(crate) report: Report,
+    pub(crate) report: Arc<Report>,
     pub(crate) plan: Plan,
     /// The facts that something waits for.
     pub(crate) open_facts: BTreeSet<String>,
@@ -129,7 +131,7 @@ impl Engine {
     /// What would change. Reads, and asks servers for dry runs; writes nothing.
     pub async fn plan(&self, policy: &ValidPolicy, parameters: &Parameters) -> Result<Report, EngineError> {
         let mut session = Session::open(self, policy, parameters).await?;
-        Ok(session.settled_pass().await?.report)
+        Ok(Arc::unwrap_or_clone(session.settled_pass().await?.report))
     }
 }
 
@@ -151,6 +153,7 @@ impl<'p> Session<'p> {
             engine,
             policy,
             uses: Uses::of(policy),
+            graph: None,
             parameters: parameters.to_expression(),
             providers,
             snapshot: Snapshot::default(),
@@ -221,7 +224,9 @@ impl<'p> Session<'p> {
         preview::preview(&mut comparisons, &graph, self.providers.open()).await;
         let leaving = self.leaving(&graph, &facts, evaluator);
         let earlier_life = self.earlier_life(&graph, &facts, evaluator);
-        self.judge(&graph, &comparisons, &leaving, earlier_life.as_deref(), evaluator)
+        let pass = self.judge(&graph, &comparisons, &leaving, earlier_life.as_deref(), evaluator)?;
+        self.graph = Some(graph);
+        Ok(pass)
     }
 
     /// What shows that the policy was applied before, where it generates names and there is no ledger that knows them.
@@ -237,7 +242,7 @@ impl<'p> Session<'p> {
             return None;
         }
         let mark = mark(&self.policy.id);
-        graph::sign_of_earlier_life(&self.graph_input(facts, &mark, evaluator), graph)
+        graph::sign_of_earlier_life(&self.graph_input(facts, &mark, evaluator, None), graph)
     }
 
     fn graph_input<'a>(
@@ -245,10 +250,12 @@ impl<'p> Session<'p> {
         facts: &'a Facts,
         mark: &'a str,
         evaluator: Evaluator<'a>,
+        before: Option<&'a ResourceGraph<'p>>,
     ) -> graph::Input<'a, 'p> {
         graph::Input {
             policy: self.policy,
             uses: &self.uses,
+            before,
             registry: self.providers.registry(),
             parameters: &self.parameters,
             facts,
@@ -305,7 +312,7 @@ impl<'p> Session<'p> {
         let mut report = report::build(&self.policy.id, Vec::new(), &plan, Vec::new());
         report.unmet = unmet;
         Pass {
-            report,
+            report: Arc::new(report),
             plan,
             open_facts: facts.values.keys().cloned().collect(),
             unready: Vec::new(),
@@ -391,7 +398,7 @@ impl<'p> Session<'p> {
                     .any(|need| graph.defines_types(need) && is_ready(&plan, need))
             });
         Ok(Pass {
-            report,
+            report: Arc::new(report),
             plan,
             open_facts,
             unready,

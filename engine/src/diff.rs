@@ -74,7 +74,7 @@ fn compare(resource: &Resource<'_>, observed: &Observed, manager: &str) -> BTree
         }
         _ => BTreeMap::new(),
     };
-    for (facet, desired) in &resource.facets {
+    for (facet, desired) in resource.facets.iter() {
         let mut desired = desired.clone();
         desired.absent = absent.get(facet).cloned().unwrap_or_default();
         desired.take_over = take_over(resource, kind, facet, observed);

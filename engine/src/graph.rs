@@ -51,6 +51,8 @@ pub struct Input<'i, 'p> {
     pub facts: &'i Facts,
     /// What must not be forgotten.
     pub ledger: &'i Ledger,
+    /// A graph of the same policy that was built before, of which it takes over what can't be another.
+    pub before: Option<&'i ResourceGraph<'p>>,
     /// What was read so far.
     pub snapshot: &'i Snapshot,
     /// What the cluster says of object types.
@@ -78,6 +80,8 @@ pub struct ResourceGraph<'p> {
     pub rules: BTreeMap<String, Value>,
     /// The roots that all expressions share.
     pub roots: Roots,
+    /// The object types that it was built by.
+    served: BTreeMap<ApiType, Served>,
     /// Where the resources stand.
     index: index::Index,
 }
@@ -104,9 +108,9 @@ pub struct Resource<'p> {
     /// Whether it is written.
     pub mode: Mode,
     /// What is desired, by facet.
-    pub facets: BTreeMap<Facet, Desired>,
+    pub facets: Arc<BTreeMap<Facet, Desired>>,
     /// The whole document as declared, with the places that its parts come from.
-    pub declared: Option<Evaluated>,
+    pub declared: Option<Arc<Evaluated>>,
     /// The file that holds it word for word, if it is a manifest.
     pub manifest: Option<Arc<str>>,
     /// Places that are written along with another change.
@@ -272,6 +276,7 @@ fn round<'p>(
         providers: Vec::new(),
         rules: rules.clone(),
         roots: roots.clone(),
+        served: served.clone(),
         index: index::Index::default(),
     };
     for rule in input.policy.rules.values() {
@@ -284,6 +289,7 @@ fn round<'p>(
         };
         builder.build(&mut graph);
     }
+    graph.index = index::Index::of(&graph.resources);
     graph
 }
 
@@ -333,13 +339,6 @@ impl ResourceGraph<'_> {
             let is_looked_at = matches!(resource.state, State::Active | State::Open(_));
             is_looked_at && resource.key.is_some() && !is_unserved(resource, served)
         })
-    }
-
-    /// The resources of `rule`.
-    pub fn of_rule<'g>(&'g self, rule: &'g str) -> impl Iterator<Item = &'g Resource<'g>> {
-        self.resources
-            .iter()
-            .filter(move |resource| resource.address.rule == rule)
     }
 
     /// Whether the resource at `address` brings object types.

@@ -55,7 +55,7 @@ pub enum Kept<'a> {
     /// A cycle is about to write.
     Writing {
         /// What it plans.
-        report: &'a Report,
+        report: &'a Arc<Report>,
         /// For how long it has been under way.
         took: Duration,
     },
@@ -64,7 +64,7 @@ pub enum Kept<'a> {
     /// A cycle has ended.
     Cycle {
         /// Where everything stands after it, and what it wrote.
-        report: &'a Report,
+        report: &'a Arc<Report>,
         /// How long it took.
         took: Duration,
     },
@@ -219,11 +219,13 @@ impl Keeper<'_> {
                     Err(_) => cycle.await?,
                 }
             };
-            let Some(pass) = pass else { return Ok(()) };
-            let mut report = pass.report.clone();
-            report.applied = Some(self.run.applied(begun)).filter(|applied| *applied != untouched(applied));
+            let Some(mut pass) = pass else { return Ok(()) };
+            let applied = Some(self.run.applied(begun)).filter(|applied| *applied != untouched(applied));
+            if applied.is_some() {
+                Arc::make_mut(&mut pass.report).applied = applied;
+            }
             (self.teller)(Kept::Cycle {
-                report: &report,
+                report: &pass.report,
                 took: begun.elapsed(),
             });
             self.follow(&pass);

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_policy::{Reference, Rule, ValidPolicy, Variant};
 
+use crate::objects;
+
 /// What each part of a policy uses of the rest.
 #[derive(Clone, Debug, Default)]
 pub struct Uses {
@@ -19,6 +21,8 @@ pub struct VariantUses {
     pub identity: Vec<Reference>,
     /// What its documents use of other rules, with the top-level field that uses it; none: the whole document.
     pub documents: Vec<(Option<String>, Reference)>,
+    /// Whether its documents stand in the policy as they are: no expression has a say in them.
+    pub is_literal: bool,
     /// The parts of what is observed that its expressions look at; none: all.
     pub observed: Option<BTreeSet<String>>,
 }
@@ -28,7 +32,8 @@ impl Uses {
     #[must_use]
     pub fn of(policy: &ValidPolicy) -> Self {
         let rules = policy.rules.iter().map(|(key, rule)| {
-            let variants = rule.variants.iter().map(VariantUses::of);
+            let variants = rule.variants.iter();
+            let variants = variants.map(|variant| VariantUses::of(policy, variant));
             (key.clone(), variants.collect())
         });
         let mut references = policy.rules.values().flat_map(Rule::references);
@@ -53,7 +58,7 @@ impl Uses {
 }
 
 impl VariantUses {
-    fn of(variant: &Variant) -> Self {
+    fn of(policy: &ValidPolicy, variant: &Variant) -> Self {
         let is_rule = |reference: &Reference| reference.root == "rules";
         let mut identity = variant.identity_references();
         identity.retain(is_rule);
@@ -62,9 +67,23 @@ impl VariantUses {
         Self {
             identity,
             documents,
+            is_literal: is_literal(policy, variant),
             observed: variant.observed_facets(),
         }
     }
+}
+
+fn is_literal(policy: &ValidPolicy, variant: &Variant) -> bool {
+    let kind = variant.kind.clone().unwrap_or_else(objects::kind);
+    let default = policy.defaults.get(&kind);
+    let documents = variant.documents.iter().map(|document| &document.tree);
+    let mut trees = documents.chain(default);
+    trees.all(|tree| {
+        let mut is_literal = true;
+        tree.visit(&mut |_| is_literal = false);
+        is_literal
+    }) && variant.mode.is_none()
+        && variant.stamp.is_empty()
 }
 
 fn sees_phase(reference: &Reference) -> bool {

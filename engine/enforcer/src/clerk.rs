@@ -87,7 +87,7 @@ struct State {
     /// The version of the policy that it is of.
     version: String,
     ledger: String,
-    report: Option<Report>,
+    report: Option<Arc<Report>>,
     /// What is wrong with the policy as it is now.
     wrong: Option<Fault>,
     /// What is in the way of telling how it stands, until it can be told again.
@@ -258,7 +258,7 @@ impl Clerk {
     }
 
     /// Takes a report for what is known, and says what of it is news.
-    fn look(&self, state: &mut State, work: &Work, report: &Report) -> Vec<News> {
+    fn look(&self, state: &mut State, work: &Work, report: &Arc<Report>) -> Vec<News> {
         let suspended = work.policy.as_ref().is_ok_and(|policy| policy.suspend);
         let mut news = state.story.report(report, suspended);
         if work.is_deleting() {
@@ -266,7 +266,7 @@ impl Clerk {
         }
         self.metrics.report(&self.id, report);
         self.metrics.news(&self.id, &news);
-        state.report = Some(report.clone());
+        state.report = Some(Arc::clone(report));
         news
     }
 
@@ -274,7 +274,7 @@ impl Clerk {
     fn publish(&self, state: &mut State, work: &Work, news: &[News]) {
         let fault = state.wrong.as_ref().or(state.trouble.as_ref());
         let standing = Standing {
-            report: state.report.as_ref(),
+            report: state.report.as_deref(),
             fault,
             generation: work.generation(),
             suspended: work.policy.as_ref().is_ok_and(|policy| policy.suspend),
@@ -294,7 +294,7 @@ impl Clerk {
         let papers = Papers {
             uid: resource.uid.clone(),
             status: status.clone(),
-            results: state.report.as_ref().map(results),
+            results: state.report.as_deref().map(results),
         };
         state.previous = status;
         self.papers.send_if_modified(|last| {

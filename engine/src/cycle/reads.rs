@@ -21,9 +21,10 @@ impl<'p> Session<'p> {
     /// that is known then.
     pub(super) async fn read(&mut self, facts: &Facts, evaluator: Evaluator<'_>) -> ResourceGraph<'p> {
         let mark = mark(&self.policy.id);
+        let mut before = self.graph.take();
         for _ in 0..MAX_ROUNDS {
             let (graph, settings, searches, unlisted, wanted) = {
-                let input = self.graph_input(facts, &mark, evaluator);
+                let input = self.graph_input(facts, &mark, evaluator, before.as_ref());
                 let graph = graph::build(&input);
                 let searches: Vec<_> = graph
                     .searches()
@@ -48,6 +49,7 @@ impl<'p> Session<'p> {
                 .filter(|api| !self.served.contains_key(api))
                 .collect();
             if !apis.is_empty() && self.ask_served(&apis).await {
+                before = Some(graph);
                 continue;
             }
             for settings in &settings {
@@ -99,8 +101,9 @@ impl<'p> Session<'p> {
             if missing.is_empty() && !looks_made && !unopened && !told {
                 return graph;
             }
+            before = Some(graph);
         }
-        graph::build(&self.graph_input(facts, &mark, evaluator))
+        graph::build(&self.graph_input(facts, &mark, evaluator, before.as_ref()))
     }
 
     /// What has left the policy.

@@ -30,6 +30,9 @@ impl<'p> Builder<'_, 'p> {
         named: &Named<'_>,
     ) -> Result<Vec<Resource<'p>>, State> {
         let roots = self.recording(roots);
+        if let Some(resources) = self.as_before(address, &roots, variant, named) {
+            return Ok(resources);
+        }
         let parts = match self.laid_out(variant, &roots, named.kind.name()) {
             Ok(parts) => parts,
             Err(no) => {
@@ -57,6 +60,35 @@ impl<'p> Builder<'_, 'p> {
             .zip(addresses)
             .map(|(part, address)| self.located(&address, &roots, variant, named, part))
             .collect())
+    }
+
+    /// The same as in an earlier graph, where nothing that may have changed since has a say in them: their documents stand
+    /// in the policy as they are, and the cluster serves the same types.
+    fn as_before(
+        &self,
+        address: &Address,
+        roots: &Roots,
+        variant: &'p Variant,
+        named: &Named<'_>,
+    ) -> Option<Vec<Resource<'p>>> {
+        let before = self.previous.or(self.input.before)?;
+        let is_literal = self.input.uses.variant(self.rule, variant)?.is_literal;
+        if !is_literal || before.served != *self.served || !before.providers.contains(named.settings) {
+            return None;
+        }
+        let own = before.of_rule(&self.rule.key).filter(|resource| {
+            resource.address.instance == address.instance
+                && resource.provider.as_ref() == Some(&named.settings.name)
+                && resource
+                    .variant
+                    .is_some_and(|before| std::ptr::eq(before, variant))
+        });
+        let own = own.map(|resource| Resource {
+            roots: roots.clone(),
+            ..resource.clone()
+        });
+        let own: Vec<Resource<'p>> = own.collect();
+        (!own.is_empty()).then_some(own)
     }
 
     fn located(
@@ -209,20 +241,28 @@ impl<'p> Builder<'_, 'p> {
         }
         let initial = places(kind, &variant.initial, &whole);
         let exact = places(kind, &variant.exact, &whole);
-        for (facet, value) in kind.split(whole.clone()) {
+        let facets = kind.split(whole).into_iter().map(|(facet, value)| {
             let mut desired = Desired::new(value);
             desired.initial = initial.get(&facet).cloned().unwrap_or_default();
             desired.exact = exact.get(&facet).cloned().unwrap_or_default();
-            resource.facets.insert(facet, desired);
-        }
-        self.stamp(resource, kind, variant);
+            (facet, desired)
+        });
+        let mut facets = facets.collect();
+        self.stamp(resource, &mut facets, kind, variant);
+        resource.facets = Arc::new(facets);
         resource.manifest = manifest(variant, &declared, &self.rule.place);
-        resource.declared = Some(declared);
+        resource.declared = Some(Arc::new(declared));
         resource.wanted = self.wanted(resource, kind, variant);
     }
 
     /// Lays the stamps into what is desired, as places that alone are no reason to write.
-    fn stamp(&self, resource: &mut Resource<'p>, kind: &Arc<dyn Kind>, variant: &'p Variant) {
+    fn stamp(
+        &self,
+        resource: &mut Resource<'p>,
+        facets: &mut BTreeMap<Facet, Desired>,
+        kind: &Arc<dyn Kind>,
+        variant: &'p Variant,
+    ) {
         for stamp in &variant.stamp {
             let Some(path) = stamp.path.singular() else {
                 continue;
@@ -235,7 +275,7 @@ impl<'p> Builder<'_, 'p> {
                 Err(_) => continue,
             };
             let (facet, path) = split_path(kind, &path);
-            if let Some(desired) = resource.facets.get_mut(&facet) {
+            if let Some(desired) = facets.get_mut(&facet) {
                 put(&mut desired.value, path.segments(), value);
                 resource.stamps.entry(facet).or_default().push(path);
             }

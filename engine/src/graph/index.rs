@@ -12,6 +12,7 @@ use crate::address::Address;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     addresses: BTreeMap<Address, usize>,
+    rules: BTreeMap<String, Vec<usize>>,
     /// By a number that keys which mean the same thing have in common.
     things: HashMap<u64, Vec<usize>>,
 }
@@ -21,6 +22,11 @@ impl Index {
         let mut index = Self::default();
         for (place, resource) in resources.iter().enumerate() {
             index.addresses.entry(resource.address.clone()).or_insert(place);
+            let rule = &resource.address.rule;
+            match index.rules.get_mut(rule) {
+                Some(places) => places.push(place),
+                None => drop(index.rules.insert(rule.clone(), vec![place])),
+            }
             if let Some(key) = &resource.key {
                 index.things.entry(number(key)).or_default().push(place);
             }
@@ -42,6 +48,13 @@ impl<'p> ResourceGraph<'p> {
     #[must_use]
     pub fn get(&self, address: &Address) -> Option<&Resource<'p>> {
         self.resources.get(*self.index.addresses.get(address)?)
+    }
+
+    /// The resources of `rule`.
+    pub fn of_rule<'g>(&'g self, rule: &str) -> impl Iterator<Item = &'g Resource<'p>> {
+        let places = self.index.rules.get(rule);
+        let found = places.into_iter().flatten();
+        found.filter_map(|place| self.resources.get(*place))
     }
 
     /// The resources that mean `key`, whatever its version and region.

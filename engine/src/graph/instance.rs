@@ -467,7 +467,7 @@ impl<'p> Builder<'_, 'p> {
             key: None,
             naming: Naming::Known,
             mode,
-            facets: BTreeMap::new(),
+            facets: Arc::default(),
             declared: None,
             manifest: None,
             stamps: BTreeMap::new(),
