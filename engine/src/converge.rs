@@ -200,6 +200,14 @@ impl<'r> Run<'r> {
         self.fights.forget_old(now);
     }
 
+    /// Forgets what was done to resources that there are no more.
+    pub(crate) fn retain(&mut self, addresses: &BTreeSet<&Address>) {
+        let is_known = |(address, _): &What| addresses.contains(address);
+        self.retries.retain(is_known);
+        self.fights.retain(is_known);
+        self.written.retain(|what, _| is_known(what));
+    }
+
     /// What failed, and may be tried again by now.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<What> {
         self.retries.due(now)

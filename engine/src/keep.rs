@@ -229,6 +229,7 @@ impl Keeper<'_> {
                 took: begun.elapsed(),
             });
             self.follow(&pass);
+            self.forget_unwanted(&pass);
             self.plan_next(&pass);
             self.wait(&pass).await;
         }

@@ -216,6 +216,26 @@ impl Snapshot {
         })
     }
 
+    /// Forgets what is wanted no more: of `keys`, of the resources at `addresses`, of the facts with `lists`. What a list
+    /// has told stays as long as the list, which tells nothing of it again.
+    pub(crate) fn retain(
+        &mut self,
+        keys: &BTreeSet<&ResourceKey>,
+        addresses: &BTreeSet<&Address>,
+        lists: &BTreeSet<&String>,
+    ) {
+        self.lists.retain(|name, _| lists.contains(name));
+        self.told.retain(|name, _| lists.contains(name));
+        let told = &self.told;
+        let is_told = |key: &ResourceKey| told.values().any(|told| told.covers(key));
+        self.forgotten.retain(is_told);
+        self.observations
+            .retain(|key, _| keys.contains(key) || is_told(key));
+        self.asked.retain(|key, _| keys.contains(key) || is_told(key));
+        self.searches.retain(|address, _| addresses.contains(address));
+        self.absences.retain(|address, _| addresses.contains(address));
+    }
+
     /// Whether something could not be read for the moment only.
     #[must_use]
     pub fn has_passing_failures(&self) -> bool {
@@ -442,6 +462,31 @@ mod tests {
             Some(Ok(Observation::Present(_)))
         ));
         assert!(matches!(snapshot.get(&there.key), Some(Ok(Observation::Absent))));
+    }
+
+    #[test]
+    fn what_is_wanted_no_more_is_forgotten_but_for_what_a_list_has_told() {
+        let mut snapshot = Snapshot::default();
+        let own = wanted(&key(OBJECT, Some("Secret"), Some("shop"), "own"), "object");
+        let left = wanted(&key(OBJECT, Some("Secret"), Some("shop"), "left"), "object");
+        let listed = wanted(&key(OBJECT, Some("ConfigMap"), Some("shop"), "listed"), "object");
+        for one in [&own, &left] {
+            snapshot.keep(one, Ok(Observation::Absent));
+        }
+        let address = Address::of("gone");
+        snapshot.keep_search(address.clone(), OffsetDateTime::UNIX_EPOCH, Ok(Vec::new()));
+        snapshot.keep_list(
+            "maps",
+            &"kubernetes".into(),
+            &query(None),
+            Ok(vec![found("listed")]),
+        );
+        let (keys, maps) = (BTreeSet::from([&own.key]), "maps".to_owned());
+        snapshot.retain(&keys, &BTreeSet::new(), &BTreeSet::from([&maps]));
+        assert!(snapshot.get(&own.key).is_some() && snapshot.get(&listed.key).is_some());
+        assert!(snapshot.get(&left.key).is_none() && snapshot.search(&address).is_none());
+        snapshot.retain(&keys, &BTreeSet::new(), &BTreeSet::new());
+        assert!(snapshot.get(&listed.key).is_none() && snapshot.list("maps").is_none());
     }
 
     #[test]

@@ -78,6 +78,11 @@ impl Fights {
         }
     }
 
+    /// Forgets what is not of those.
+    pub(super) fn retain(&mut self, is_known: impl Fn(&What) -> bool) {
+        self.0.retain(|what, _| is_known(what));
+    }
+
     /// Forgets what is long over.
     pub(super) fn forget_old(&mut self, now: Instant) {
         self.0.retain(|_, fights| {

@@ -89,6 +89,11 @@ impl Retries {
         self.failed.remove(what);
     }
 
+    /// Forgets what is not of those.
+    pub(super) fn retain(&mut self, is_known: impl Fn(&What) -> bool) {
+        self.failed.retain(|what, _| is_known(what));
+    }
+
     /// What may be tried again by now.
     pub(super) fn due(&mut self, now: Instant) -> Vec<What> {
         let mut due = Vec::new();

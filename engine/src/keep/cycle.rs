@@ -119,6 +119,26 @@ impl Keeper<'_> {
         self.due.read = now;
     }
 
+    /// Forgets all that the pass did not look at: a policy is kept for months, and what it looks at changes.
+    pub(super) fn forget_unwanted(&mut self, pass: &Pass) {
+        // One that was stopped by its requirements looked at nothing, and goes on where it was.
+        if !pass.report.unmet.is_empty() {
+            return;
+        }
+        let session = &mut self.session;
+        let looked_at = pass.looked_at.iter().map(|(wanted, _)| &wanted.key);
+        let facts = session.fact_keys.values().chain(&self.sources);
+        let keys = looked_at.chain(facts).chain(session.providers.secrets());
+        let resources = pass.plan.resources.iter();
+        let addresses: BTreeSet<_> = resources.map(|resource| &resource.address).collect();
+        let lists = session.fact_lists.keys().collect();
+        session.snapshot.retain(&keys.collect(), &addresses, &lists);
+        session
+            .left_alone
+            .retain(|(address, _), _| addresses.contains(address));
+        self.run.retain(&addresses);
+    }
+
     /// What of a pass is not settled, and no service tells when it is.
     pub(super) fn is_polled(&self, pass: &Pass) -> bool {
         let unready = |wanted: &Wanted| !self.pushes(&wanted.key.provider);

@@ -121,7 +121,7 @@ pub(crate) async fn kept_on<'c>(
         telling.send_if_modified(|told| {
             match kept {
                 Kept::Cycle { report, .. } => {
-                    told.report = Some(report.clone());
+                    told.report = Some(Report::clone(report));
                     told.cycles += 1;
                 }
                 Kept::Failed { error, .. } => told.failures.push(error.to_string()),
