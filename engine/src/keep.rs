@@ -70,6 +70,8 @@ pub enum Kept<'a> {
     },
     /// The parameters aren't right. What was enforced before goes on.
     Invalid(&'a Diagnostics),
+    /// The parameters were read, and are right.
+    Valid,
     /// Nothing could be told; it is tried again after the pause.
     Failed {
         /// Why.
@@ -171,7 +173,10 @@ impl Engine {
         while !options.stop.is_stopped() {
             let parameters = self.parameters(policy, self.evaluator(), &options.overrides);
             let faults = match options.stop.unless_stopped(parameters).await? {
-                Ok(parameters) => return Some(parameters),
+                Ok(parameters) => {
+                    teller(Kept::Valid);
+                    return Some(parameters);
+                }
                 Err(faults) => faults,
             };
             teller(Kept::Invalid(&faults));

@@ -90,6 +90,8 @@ struct State {
     report: Option<Arc<Report>>,
     /// What is wrong with the policy as it is now.
     wrong: Option<Fault>,
+    /// What is wrong with its parameters' values, until they are right again.
+    values: Option<Fault>,
     /// What is in the way of telling how it stands, until it can be told again.
     trouble: Option<Fault>,
     previous: Json,
@@ -154,11 +156,23 @@ impl Clerk {
         }
         if work.policy.is_ok() && work.actor.is_ok() {
             state.wrong = None;
+            state.values = None;
         }
     }
 
     /// The policy can't be enforced as it is.
     pub(crate) fn fault(&self, work: &Work, fault: Fault) {
+        let mut state = self.state();
+        self.log(&state, &fault);
+        self.take(&mut state, work, fault);
+    }
+
+    /// A line for a fault, unless it was the last one to be logged as well.
+    fn log(&self, state: &State, fault: &Fault) {
+        let known = [&state.wrong, &state.values, &state.trouble];
+        if known.into_iter().flatten().any(|known| known == fault) {
+            return;
+        }
         let policy = &self.id;
         let reason = fault.reason.name();
         let what = &fault.message;
@@ -167,12 +181,10 @@ impl Clerk {
         } else {
             tracing::error!(%policy, reason, fault = what, "not enforced");
         }
-        self.take(work, fault);
     }
 
     /// Takes a fault for what stands in the way, and tells of it.
-    fn take(&self, work: &Work, fault: Fault) {
-        let mut state = self.state();
+    fn take(&self, state: &mut State, work: &Work, fault: Fault) {
         state.handled = self.known().reconcile_at;
         let news = state.story.fault(&fault);
         if fault.reason.is_passing() {
@@ -180,7 +192,7 @@ impl Clerk {
         } else {
             state.wrong = Some(fault);
         }
-        self.publish(&mut state, work, &news);
+        self.publish(state, work, &news);
     }
 
     /// The same where somebody else enforces it, as it was good last, and tells of that: for the day on which this replica
@@ -242,16 +254,26 @@ impl Clerk {
                 state.trace = trace();
             }
             Kept::Invalid(faults) => {
-                let goes_on = self.state().report.is_some();
-                let fault = Fault::invalid(faults.summary()).goes_on(goes_on);
-                self.fault(work, fault);
+                let mut state = self.state();
+                let fault = Fault::invalid(faults.summary()).goes_on(state.report.is_some());
+                self.log(&state, &fault);
+                state.handled = self.known().reconcile_at;
+                let news = state.story.fault(&fault);
+                state.values = Some(fault);
+                self.publish(&mut state, work, &news);
+            }
+            Kept::Valid => {
+                let mut state = self.state();
+                if state.values.take().is_some() {
+                    self.publish(&mut state, work, &[]);
+                }
             }
             Kept::Failed { error, pause } => {
                 self.metrics.cycle(CycleResult::Error, Duration::ZERO);
                 let seconds = pause.as_secs();
                 tracing::error!(%policy, %error, seconds, "how it stands can't be told; it is tried again");
                 if let Some(fault) = Fault::of(error) {
-                    self.take(work, fault);
+                    self.take(&mut self.state(), work, fault);
                 }
             }
         }
@@ -272,7 +294,11 @@ impl Clerk {
 
     /// Hands out what there is to be told.
     fn publish(&self, state: &mut State, work: &Work, news: &[News]) {
-        let fault = state.wrong.as_ref().or(state.trouble.as_ref());
+        let fault = state
+            .wrong
+            .as_ref()
+            .or(state.values.as_ref())
+            .or(state.trouble.as_ref());
         let standing = Standing {
             report: state.report.as_deref(),
             fault,

@@ -154,7 +154,7 @@ impl Story {
                 let fault = Fault::of(error);
                 fault.map(|fault| self.fault(&fault)).unwrap_or_default()
             }
-            Kept::Progress(_) | Kept::Quiet => Vec::new(),
+            Kept::Progress(_) | Kept::Quiet | Kept::Valid => Vec::new(),
         }
     }
 

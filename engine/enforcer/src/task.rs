@@ -217,7 +217,7 @@ impl Task {
                 }
                 Kept::Invalid(_) => health.observed(&self.id),
                 Kept::Failed { error, .. } => looked_at(health, &self.id, &fault_of(error)),
-                Kept::Writing { .. } | Kept::Progress(_) | Kept::Quiet => {}
+                Kept::Writing { .. } | Kept::Progress(_) | Kept::Quiet | Kept::Valid => {}
             }
             let about = Arc::clone(&about.lock().unwrap_or_else(PoisonError::into_inner));
             clerk.kept(&about, &kept);

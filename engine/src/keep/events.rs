@@ -136,7 +136,10 @@ impl Keeper<'_> {
             .parameters(policy, engine.evaluator(), &self.options.overrides)
             .await
         {
-            Ok(parameters) => self.session.set_parameters(&parameters),
+            Ok(parameters) => {
+                (self.teller)(Kept::Valid);
+                self.session.set_parameters(&parameters)
+            }
             Err(faults) => {
                 (self.teller)(Kept::Invalid(&faults));
                 false

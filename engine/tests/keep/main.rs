@@ -126,7 +126,7 @@ pub(crate) async fn kept_on<'c>(
                 }
                 Kept::Failed { error, .. } => told.failures.push(error.to_string()),
                 Kept::Invalid(_) => told.invalid += 1,
-                Kept::Writing { .. } | Kept::Progress(_) | Kept::Quiet => return false,
+                Kept::Writing { .. } | Kept::Progress(_) | Kept::Quiet | Kept::Valid => return false,
             }
             true
         });

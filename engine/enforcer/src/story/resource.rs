@@ -20,6 +20,8 @@ enum Course {
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     phase: Option<Phase>,
+    /// The trouble that was told and isn't over: what is tried again, and fails again, is no news.
+    trouble: Option<EventReason>,
     course: Course,
     /// What was desired when it last held, as its report has it.
     desired: Option<u64>,
@@ -45,6 +47,7 @@ impl Seen {
         let vanished = entry.get("vanished").and_then(|vanished| vanished.get("proven"));
         Some(Self {
             phase: Some(phase),
+            trouble: trouble(phase),
             course: if phase == Phase::Converged {
                 Course::Held
             } else {
@@ -158,17 +161,19 @@ impl Seen {
         if self.phase == Some(resource.phase) {
             return;
         }
-        let reason = match resource.phase {
-            // What holds everything up is told of the policy; of a part of the resource, for that part.
-            Phase::Blocked if resource.action.is_none() && resource.blocked.is_empty() && !self.vanished => {
-                EventReason::Blocked
+        // What holds everything up is told of the policy; of a part of the resource, for that part.
+        let is_whole = resource.action.is_none() && resource.blocked.is_empty() && !self.vanished;
+        let begins = trouble(resource.phase).filter(|reason| *reason != EventReason::Blocked || is_whole);
+        let is_tried_again = matches!(resource.phase, Phase::Absent | Phase::Applying | Phase::Drifted)
+            && self.trouble != Some(EventReason::Unreadable);
+        match begins {
+            Some(reason) if self.trouble != begins => {
+                news.push(News::of(reason, resource, &resource.reason));
+                self.trouble = begins;
             }
-            Phase::Contested => EventReason::Contested,
-            Phase::Failed => EventReason::Failed,
-            Phase::Unknown => EventReason::Unreadable,
-            _ => return,
-        };
-        news.push(News::of(reason, resource, &resource.reason));
+            None if !is_tried_again => self.trouble = None,
+            _ => {}
+        }
     }
 
     fn facets(&mut self, resource: &ResourceReport, news: &mut Vec<News>) {
@@ -199,6 +204,17 @@ impl Seen {
             }
         }
         self.hold = state;
+    }
+}
+
+/// What a phase is told as, if it is one of trouble.
+fn trouble(phase: Phase) -> Option<EventReason> {
+    match phase {
+        Phase::Blocked => Some(EventReason::Blocked),
+        Phase::Contested => Some(EventReason::Contested),
+        Phase::Failed => Some(EventReason::Failed),
+        Phase::Unknown => Some(EventReason::Unreadable),
+        _ => None,
     }
 }
 

@@ -481,3 +481,27 @@ async fn each_trouble_is_told_when_it_begins() {
     }
     insta::assert_snapshot!(told);
 }
+
+#[tokio::test]
+async fn what_is_tried_again_and_fails_again_is_told_once() {
+    let case = case(TWO_MAPS, "");
+    let mut report = case.apply().await;
+    let mut story = Story::new(&json!(null), 3);
+    story.report(&report, false);
+    let mut told = Vec::new();
+    for phase in [
+        Phase::Blocked,
+        Phase::Drifted,
+        Phase::Blocked,
+        Phase::Drifted,
+        Phase::Blocked,
+        Phase::Converged,
+        Phase::Blocked,
+    ] {
+        report.resources[0].phase = phase;
+        report.resources[0].reason = format!("it is tried again at {}", told.len());
+        let news = story.report(&report, false);
+        told.push(news.iter().filter(|news| news.reason.name() == "Blocked").count());
+    }
+    assert_eq!(told, [1, 0, 0, 0, 0, 0, 1]);
+}

@@ -236,3 +236,40 @@ async fn a_wrong_edit_disturbs_nothing_of_what_is_enforced() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn parameters_that_are_right_again_are_wrong_no_longer() {
+    let source = |word: &str| {
+        format!(
+            "objects: [ {{ apiVersion: v1, kind: ConfigMap, metadata: {{ name: values, namespace: default }}, data: {{ word: {word} }} }} ]"
+        )
+    };
+    let case = case(TWO_MAPS, &source("good"));
+    enforced(&case, false, async |outside| {
+        let spec = json!({
+            "language": 1, "interval": "6h",
+            "parameters": { "word": { "type": "string", "pattern": "^[a-z]+$" } },
+            "valuesFrom": [{ "configMap": { "namespace": "default", "name": "values" } }],
+            "rules": { "one": map("one") },
+        });
+        say(&case, outside, &spec);
+        right(&case).await;
+        sleep(MINUTE).await;
+        for (word, reason) in [("BAD", "PolicyInvalid"), ("good", "Converged")] {
+            outside.told();
+            let edit = |object: &mut Value| {
+                let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
+                data.as_map_mut().unwrap().insert("word".into(), word.into());
+            };
+            case.world
+                .edit(&config_map("values"), &"object".into(), edit)
+                .unwrap();
+            sleep(MINUTE).await;
+            let told = outside.told();
+            let status = told.iter().rfind(|(what, _)| *what == "status");
+            let (_, status) = status.unwrap_or_else(|| panic!("{word}: nothing was told"));
+            assert_eq!(status["conditions"][0]["reason"], reason, "{status:#}");
+        }
+    })
+    .await;
+}
