@@ -2,15 +2,13 @@
 
 use holdfast_engine::Stop;
 
-use crate::printer::Printer;
-
-/// Stops `stop` at the first interrupt or request to end, and the process at the second.
-pub(crate) fn listen(stop: &Stop, printer: Printer) {
+/// Stops `stop` at the first interrupt or request to end, which `say` tells of, and the process at the second.
+pub(crate) fn listen(stop: &Stop, say: impl FnOnce(&str) + Send + 'static) {
     let stop = stop.clone();
     tokio::spawn(async move {
         wait().await;
         stop.stop();
-        printer.aside("Stopping: the calls in flight are finished. Once more stops at once.");
+        say("Stopping: the calls in flight are finished. Once more stops at once.");
         wait().await;
         std::process::exit(130);
     });

@@ -27,7 +27,7 @@ pub(crate) async fn run(arguments: Apply, printer: Printer) -> Exit {
         return Exit::Failed;
     }
     let stop = Stop::default();
-    interrupt::listen(&stop, printer);
+    interrupt::listen(&stop, move |text| printer.aside(text));
     let mut worst = Exit::Done;
     let mut reports = Vec::new();
     for one in chosen {

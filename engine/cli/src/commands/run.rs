@@ -80,7 +80,8 @@ async fn start(arguments: Run, printer: Printer) -> Result<(), Exit> {
         ambient: arguments.ambient_credentials.into_iter().collect(),
     };
     let stop = Stop::default();
-    interrupt::listen(&stop, printer);
+    // A line of the log, as all that follows: whatever reads it takes each for a document.
+    interrupt::listen(&stop, |text| tracing::info!("{text}"));
     let (health, metrics) = (Health::default(), Metrics::new(env!("CARGO_PKG_VERSION")));
     let meter: Arc<dyn Meter> = Arc::new(metrics.clone());
     let kubernetes =

@@ -133,6 +133,10 @@ fn whoever_is_asked_to_end_gives_the_lease_back_within_five_seconds() {
         let output = enforcer.end().await;
         assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
         assert_eq!(output.code, Some(0), "{}", output.stderr);
+        for line in output.stderr.lines() {
+            let read = serde_json::from_str::<serde_json::Value>(line);
+            assert!(read.is_ok(), "no document: {line}");
+        }
         let place = path("coordination.k8s.io/v1", "Lease", STATE, "run-end");
         until("nobody holds the lease", async || {
             let lease = ground.api.get(&place).await.unwrap();
