@@ -55,13 +55,15 @@ async fn start(arguments: Run, printer: Printer) -> Result<(), Exit> {
         registry: registry.clone(),
     };
     // A person who starts it should see at once what is wrong with a file. Beside others it keeps none of those from being
-    // enforced; and once it runs, it goes on with what was good.
-    let (good, faults): (Vec<_>, Vec<_>) = files.read().into_iter().partition(|(_, read)| read.is_ok());
-    if good.is_empty() && !arguments.policies {
-        for (_, fault) in faults {
-            printer.aside(fault.err().unwrap_or_default().trim_end());
+    // enforced; and once it runs, it goes on with what was good. What is read here isn't kept: the enforcer reads it anew.
+    if !arguments.policies {
+        let read = files.read();
+        if read.iter().all(|(_, read)| read.is_err()) {
+            for (_, fault) in read {
+                printer.aside(fault.err().unwrap_or_default().trim_end());
+            }
+            return Err(Exit::Invalid);
         }
-        return Err(Exit::Invalid);
     }
     let files: Option<Box<dyn Files>> = if arguments.paths.is_empty() {
         None
