@@ -18,9 +18,9 @@ pub struct Place {
     /// The field: of a resource, and of text that a policy carries under `files`. Empty for what has lines of its own.
     pub path: Arc<str>,
     /// The line, counted from 1; 0 where the file or field as a whole is meant.
-    pub line: usize,
+    pub line: u32,
     /// The column, counted from 1 in characters; 0 where none is meant.
-    pub column: usize,
+    pub column: u32,
     /// The byte range in the text.
     pub span: Span,
 }
@@ -109,7 +109,7 @@ const CARRIED: &str = "spec.files[\"";
 pub struct Source {
     name: Arc<str>,
     path: Arc<str>,
-    text: String,
+    text: Box<str>,
     /// The offset at which each line starts. None where it has but one line, and nobody sees that: a value of a resource.
     lines: Vec<usize>,
     /// Whether columns mean something to whoever reads of a place: not within a value, which may be written in many ways.
@@ -147,14 +147,14 @@ impl Sources {
 impl Source {
     /// The text `text` of a file, called `name` in messages.
     #[must_use]
-    pub fn new(name: &str, text: impl Into<String>) -> Arc<Self> {
+    pub fn new(name: &str, text: impl Into<Box<str>>) -> Arc<Self> {
         Self::of_lines(name.into(), Arc::default(), text.into())
     }
 
     /// The text of the file `file` that the policy called `name` carries.
     pub(crate) fn carried(name: &Arc<str>, file: &str, text: &str) -> Arc<Self> {
         let path = format!("{CARRIED}{file}\"]");
-        Self::of_lines(Arc::clone(name), path.into(), text.to_owned())
+        Self::of_lines(Arc::clone(name), path.into(), text.into())
     }
 
     /// The text that stands at `path` of a resource.
@@ -167,13 +167,13 @@ impl Source {
         Arc::new(Self {
             name: Arc::clone(name),
             path: Arc::clone(path),
-            text: text.to_owned(),
+            text: text.into(),
             lines,
             columns: false,
         })
     }
 
-    fn of_lines(name: Arc<str>, path: Arc<str>, text: String) -> Arc<Self> {
+    fn of_lines(name: Arc<str>, path: Arc<str>, text: Box<str>) -> Arc<Self> {
         let lines = starts(&text);
         Arc::new(Self {
             name,
@@ -214,7 +214,7 @@ impl Source {
         let line = self.lines.partition_point(|offset| *offset <= start);
         if !self.columns {
             return Place {
-                line,
+                line: count(line),
                 span: Span::new(start, end.clamp(start, self.text.len())),
                 ..self.whole()
             };
@@ -226,8 +226,8 @@ impl Source {
             .unwrap_or_default();
         let before = self.text.get(line_start..start).unwrap_or_default();
         Place {
-            line,
-            column: before.chars().count().saturating_add(1),
+            line: count(line),
+            column: count(before.chars().count()).saturating_add(1),
             span: Span::new(start, end.clamp(start, self.text.len())),
             ..self.whole()
         }
@@ -242,13 +242,16 @@ impl Source {
         let between = self.text.get(known.span.start..start).unwrap_or_default();
         let (line, column) = match between.rsplit_once('\n') {
             Some((before, last)) => {
-                let lines = before.matches('\n').count().saturating_add(1);
+                let lines = count(before.matches('\n').count()).saturating_add(1);
                 (
                     known.line.saturating_add(lines),
-                    last.chars().count().saturating_add(1),
+                    count(last.chars().count()).saturating_add(1),
                 )
             }
-            None => (known.line, known.column.saturating_add(between.chars().count())),
+            None => (
+                known.line,
+                known.column.saturating_add(count(between.chars().count())),
+            ),
         };
         let span = Span::new(start, end.clamp(start, self.text.len()));
         Place {
@@ -258,6 +261,11 @@ impl Source {
             ..self.whole()
         }
     }
+}
+
+/// A count of lines or columns, as places hold it: no text that is read has more.
+pub(crate) fn count(lines: usize) -> u32 {
+    u32::try_from(lines).unwrap_or(u32::MAX)
 }
 
 /// The offset at which each line of `text` starts.

@@ -112,7 +112,7 @@ fn snippet<'s>(source: &'s Source, marks: Vec<Mark<'s>>) -> Snippet<'s, Annotati
     let to = last.saturating_add(rest.find('\n').unwrap_or(rest.len()));
     let line = source.place(from, from).line;
     let mut snippet = Snippet::source(text.get(from..to).unwrap_or_default())
-        .line_start(line)
+        .line_start(usize::try_from(line).unwrap_or(usize::MAX))
         .path(source.whole().to_string());
     for (kind, span, label) in marks {
         let span = span.start.saturating_sub(from)..span.end.saturating_sub(from);
@@ -135,7 +135,8 @@ fn fits_beside(item: &Diagnostic, lines: &Range<usize>, width: usize) -> bool {
     const MARGIN: usize = 8;
     let length = item.hint.chars().count();
     let marked = lines.end.saturating_sub(lines.start);
-    let needed = [MARGIN, item.place.column, marked, length]
+    let column = usize::try_from(item.place.column).unwrap_or(usize::MAX);
+    let needed = [MARGIN, column, marked, length]
         .into_iter()
         .fold(0, usize::saturating_add);
     length > 0 && (length <= SHORT || needed <= width)

@@ -76,6 +76,9 @@ impl Template {
         if let Some(expression) = self.sole() {
             return expression.evaluate(scope, budget, context);
         }
+        if let Some(text) = self.literal() {
+            return Ok(text.into());
+        }
         let mut text = String::new();
         let mut sensitive = false;
         let mut unknown: Option<expression::Unknown> = None;

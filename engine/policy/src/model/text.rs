@@ -22,8 +22,8 @@ pub struct Expression {
 /// A text with `${…}` in it.
 #[derive(Clone, Debug)]
 pub struct Template {
-    /// Its parts in order. A single [`Part::Expression`] keeps its type.
-    pub parts: Vec<Part>,
+    /// Its parts in order; none where it means what is written. A single [`Part::Expression`] keeps its type.
+    pub parts: Box<[Part]>,
     /// Where it stands.
     pub place: Place,
     /// The text as written.
@@ -34,9 +34,9 @@ pub struct Template {
 #[derive(Clone, Debug)]
 pub enum Part {
     /// Text as it is.
-    Text(String),
+    Text(Box<str>),
     /// What stands between `${` and `}`.
-    Expression(Expression),
+    Expression(Box<Expression>),
 }
 
 /// A YAML tree with its templates compiled.
@@ -54,7 +54,7 @@ pub enum TreeNode {
     /// A scalar as it is.
     Literal(Value),
     /// A text with `${…}` in it.
-    Template(Template),
+    Template(Box<Template>),
     /// A list.
     List(Vec<Tree>),
     /// A map.
@@ -142,7 +142,7 @@ impl Template {
     /// Its expressions in order.
     pub fn expressions(&self) -> impl Iterator<Item = &Expression> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Expression(expression) => Some(expression),
+            Part::Expression(expression) => Some(&**expression),
             Part::Text(_) => None,
         })
     }
@@ -150,8 +150,8 @@ impl Template {
     /// The text, if there is nothing to compute.
     #[must_use]
     pub fn literal(&self) -> Option<&str> {
-        match self.parts.as_slice() {
-            [] => Some(""),
+        match &*self.parts {
+            [] => Some(&self.source),
             [Part::Text(text)] => Some(text),
             _ => None,
         }
@@ -160,7 +160,7 @@ impl Template {
     /// The expression, if the text is exactly one.
     #[must_use]
     pub fn sole(&self) -> Option<&Expression> {
-        match self.parts.as_slice() {
+        match &*self.parts {
             [Part::Expression(expression)] => Some(expression),
             _ => None,
         }

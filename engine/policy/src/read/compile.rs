@@ -127,16 +127,7 @@ fn key_template(
     faults: &mut Diagnostics,
 ) -> Option<Template> {
     if !key.text.contains("${") {
-        let parts = if key.text.is_empty() {
-            Vec::new()
-        } else {
-            vec![Part::Text(key.text.clone())]
-        };
-        return Some(Template {
-            parts,
-            place: key.place.clone(),
-            source: key.text.clone(),
-        });
+        return Some(literal_key(key));
     }
     parts(
         &key.text,
@@ -145,6 +136,15 @@ fn key_template(
         environment,
         faults,
     )
+}
+
+/// A key in which nothing is computed.
+fn literal_key(key: &Key) -> Template {
+    Template {
+        parts: Box::default(),
+        place: key.place.clone(),
+        source: key.text.clone(),
+    }
 }
 
 /// Splits `source` at its `${…}`, which are found by tokens, and compiles each. `$${` is a literal `${`.
@@ -182,22 +182,22 @@ fn parts(
             }
         };
         if !literal.is_empty() {
-            parts.push(Part::Text(std::mem::take(&mut literal)));
+            parts.push(Part::Text(std::mem::take(&mut literal).into()));
         }
         let inner = source.get(start..end).unwrap_or_default();
         let inner_anchor = anchor.skip(start);
         let inner_place = inner_anchor.place(Span::new(0, inner.len()));
         match compile(inner, inner_anchor, inner_place, environment, faults) {
-            Some(expression) => parts.push(Part::Expression(expression)),
+            Some(expression) => parts.push(Part::Expression(Box::new(expression))),
             None => whole = false,
         }
         at = end.saturating_add(1);
     }
-    if !literal.is_empty() {
-        parts.push(Part::Text(literal));
+    if !literal.is_empty() && literal != source {
+        parts.push(Part::Text(literal.into()));
     }
     whole.then(|| Template {
-        parts,
+        parts: parts.into(),
         place,
         source: source.to_owned(),
     })
@@ -236,7 +236,7 @@ impl TreeCompiler<'_> {
             Data::Text(text, _) if text.contains("${") => {
                 let environment = self.at(path, environment);
                 let template = parts(text, &node.anchor(), node.place.clone(), environment, faults);
-                template.map_or_else(unreadable, TreeNode::Template)
+                template.map_or_else(unreadable, |template| TreeNode::Template(Box::new(template)))
             }
             Data::List(items) => TreeNode::List(
                 items
@@ -276,7 +276,7 @@ impl TreeCompiler<'_> {
         let when = node
             .get("$when")
             .and_then(|node| condition(node, "$when", environment, faults));
-        let mut compiled = Vec::new();
+        let mut compiled = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             if matches!(key.text.as_str(), "$when" | "$forEach") {
                 continue;
@@ -307,21 +307,9 @@ pub(super) fn verbatim(node: &Node) -> Tree {
     let compiled = match &node.data {
         Data::List(items) => TreeNode::List(items.iter().map(verbatim).collect()),
         Data::Map(entries) => {
-            let entries = entries.iter().map(|(key, value)| {
-                let parts = if key.text.is_empty() {
-                    Vec::new()
-                } else {
-                    vec![Part::Text(key.text.clone())]
-                };
-                let key = Template {
-                    parts,
-                    place: key.place.clone(),
-                    source: key.text.clone(),
-                };
-                Entry {
-                    key,
-                    value: verbatim(value),
-                }
+            let entries = entries.iter().map(|(key, value)| Entry {
+                key: literal_key(key),
+                value: verbatim(value),
             });
             TreeNode::Map {
                 when: None,

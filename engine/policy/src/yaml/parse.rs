@@ -12,7 +12,7 @@ use super::{Data, Key, Node, scalar};
 use crate::anchor::Style;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::place::{Place, Source};
+use crate::place::{Place, Source, count};
 
 /// The longest text that is read, in bytes. The largest sets of resource definitions in use have about 3 MiB.
 pub(crate) const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -165,8 +165,8 @@ impl<'s> Builder<'s> {
         let text = self.source.text().get(range.clone()).unwrap_or_default();
         let end = range.start.saturating_add(text.trim_end().len());
         Place {
-            line: span.start.line(),
-            column: span.start.col().saturating_add(1),
+            line: count(span.start.line()),
+            column: count(span.start.col()).saturating_add(1),
             span: Span::new(range.start, end),
             ..self.source.whole()
         }
