@@ -19,7 +19,7 @@ help: ## List the targets
 
 .PHONY: build
 build: ## Build the release binary, target/release/holdfast
-	cargo build --release --package holdfast
+	cargo build --release --package holdfast --features jemalloc
 
 # Where `make docker-build` and `make push` have the image.
 IMAGE_REPOSITORY ?= localhost/holdfast
@@ -64,10 +64,10 @@ test-velero: ## Back up and restore with the real Velero, about 20 minutes
 	@tests/testbed/setup --with-velero
 	cargo test --package holdfast-e2e --test velero
 
-# Left out of `make test` in the same way: what it measures is the release build, and takes a machine for itself.
+# Left out of `make test` in the same way: what it measures is the binary of the image, and takes a machine for itself.
 .PHONY: bench
-bench: setup build ## Measure memory, start and repair against their bounds, about 5 minutes
-	HOLDFAST_BINARY="$(abspath $(or $(CARGO_TARGET_DIR),target))/release/holdfast" cargo test --package holdfast-e2e --test bench
+bench: setup ## Measure memory, start and repair against their bounds, about 5 minutes
+	binary=$$(image/binary) && HOLDFAST_BINARY="$$(realpath "$$binary")" cargo test --package holdfast-e2e --test bench
 
 .PHONY: chart
 chart: ## Make what of the Helm chart follows from policies and values

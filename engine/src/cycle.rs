@@ -66,7 +66,7 @@ pub(crate) struct Session<'p> {
     pub(crate) engine: &'p Engine,
     pub(crate) policy: &'p ValidPolicy,
     uses: Uses,
-    /// That of the last pass.
+    /// What the next pass may take over of the graph of the last.
     graph: Option<ResourceGraph<'p>>,
     parameters: Value,
     pub(crate) providers: Providers,
@@ -225,7 +225,7 @@ impl<'p> Session<'p> {
         let leaving = self.leaving(&graph, &facts, evaluator);
         let earlier_life = self.earlier_life(&graph, &facts, evaluator);
         let pass = self.judge(&graph, &comparisons, &leaving, earlier_life.as_deref(), evaluator)?;
-        self.graph = Some(graph);
+        self.graph = Some(graph.lasting());
         Ok(pass)
     }
 

@@ -11,8 +11,9 @@ use holdfast_contract::{
     ApiType, Desired, Facet, Kind, Observation, Path, ProviderName, Query, Registry, ResourceKey, Segment,
     Served,
 };
-use holdfast_expression::Value;
-use holdfast_policy::{Check, Evaluated, Mode, Place, Rule, ValidPolicy, Variant, Verb};
+use holdfast_expression::{Context, Value};
+use holdfast_policy::{Check, Evaluated, Mode, Place, Rule, Tree, ValidPolicy, Variant, Verb, lay_under};
+use time::OffsetDateTime;
 
 use crate::address::Address;
 use crate::evaluate::{Evaluator, NoAnswer};
@@ -110,7 +111,7 @@ pub struct Resource<'p> {
     /// What is desired, by facet.
     pub facets: Arc<BTreeMap<Facet, Desired>>,
     /// The whole document as declared, with the places that its parts come from.
-    pub declared: Option<Arc<Evaluated>>,
+    pub declared: Option<Declared<'p>>,
     /// The file that holds it word for word, if it is a manifest.
     pub manifest: Option<Arc<str>>,
     /// Places that are written along with another change.
@@ -142,14 +143,19 @@ impl Resource<'_> {
         self.variant.map_or(Verb::Check, |variant| variant.verb)
     }
 
-    /// Where in the policy a place of one of its facets comes from.
+    /// The whole document as declared, with the places that its parts come from.
     #[must_use]
-    pub fn origin(&self, facet: &Facet, path: &Path) -> Option<&Place> {
-        let whole = match &self.kind {
+    pub fn declared(&self) -> Option<Arc<Evaluated>> {
+        self.declared.as_ref()?.evaluated()
+    }
+
+    /// A place of one of its facets, as a place of the whole document.
+    #[must_use]
+    pub fn in_whole(&self, facet: &Facet, path: &Path) -> Path {
+        match &self.kind {
             Some(kind) if facet == kind.root_facet() => path.clone(),
             _ => Path::from([vec![Segment::Key(facet.to_string())], path.segments().to_vec()].concat()),
-        };
-        Some(self.declared.as_ref()?.origin(&whole))
+        }
     }
 
     /// Its address, and what that was while its rule had its former keys.
@@ -199,6 +205,41 @@ impl Resource<'_> {
     #[must_use]
     pub fn place(&self) -> &Place {
         self.variant.map_or(&self.rule.place, |variant| &variant.place)
+    }
+}
+
+/// What a rule declares of a resource.
+#[derive(Clone, Debug)]
+pub enum Declared<'p> {
+    /// The whole document, evaluated.
+    Evaluated(Arc<Evaluated>),
+    /// A document that stands in the policy as it is. It is put together where somebody asks: that is seldom, and thousands
+    /// of them take room.
+    Literal {
+        /// The document.
+        document: &'p Tree,
+        /// What is laid under it.
+        default: Option<&'p Tree>,
+    },
+}
+
+impl Declared<'_> {
+    fn evaluated(&self) -> Option<Arc<Evaluated>> {
+        let (document, default) = match self {
+            Self::Evaluated(evaluated) => return Some(Arc::clone(evaluated)),
+            Self::Literal { document, default } => (document, default),
+        };
+        // Nothing in it asks what time it is.
+        let evaluator = Evaluator {
+            context: Context::at(OffsetDateTime::UNIX_EPOCH),
+        };
+        let evaluate = |tree: &Tree| evaluator.tree(tree, &Roots::default()).ok().flatten();
+        let document = evaluate(document)?;
+        let whole = match default.and_then(evaluate) {
+            Some(default) => lay_under(document, &default),
+            None => document,
+        };
+        Some(Arc::new(whole))
     }
 }
 
@@ -316,7 +357,33 @@ fn types(input: &Input<'_, '_>, graph: &ResourceGraph<'_>) -> BTreeMap<ApiType, 
     types
 }
 
-impl ResourceGraph<'_> {
+impl<'p> ResourceGraph<'p> {
+    /// What of it a later graph may take over.
+    #[must_use]
+    pub(crate) fn lasting(self) -> Self {
+        let Self {
+            providers, served, ..
+        } = self;
+        let is_literal =
+            |resource: &Resource<'p>| matches!(resource.declared, Some(Declared::Literal { .. }));
+        let resources = self.resources.into_iter().filter(is_literal);
+        let resources: Vec<Resource<'p>> = resources
+            .map(|resource| Resource {
+                roots: Roots::default(),
+                ..resource
+            })
+            .collect();
+        Self {
+            index: index::Index::of(&resources),
+            resources,
+            checks: Vec::new(),
+            providers,
+            rules: BTreeMap::new(),
+            roots: Roots::default(),
+            served,
+        }
+    }
+
     /// What has to be read: every resource that can be named, and the facets that are wanted of it.
     #[must_use]
     pub fn wanted(&self, input: &Input<'_, '_>) -> Vec<holdfast_contract::Wanted> {

@@ -11,6 +11,8 @@ use crate::objects;
 pub struct Uses {
     /// By rule, that of each of its variants.
     rules: BTreeMap<String, Vec<VariantUses>>,
+    /// The rules that some expression looks at; none: one looks at all of them.
+    seen: Option<BTreeSet<String>>,
     sees_phases: bool,
 }
 
@@ -36,11 +38,22 @@ impl Uses {
             let variants = variants.map(|variant| VariantUses::of(policy, variant));
             (key.clone(), variants.collect())
         });
-        let mut references = policy.rules.values().flat_map(Rule::references);
+        let mut references = policy.references();
+        references.retain(|reference| reference.root == "rules");
+        let seen = references
+            .iter()
+            .map(|reference| reference.name().map(str::to_owned));
         Self {
             rules: rules.collect(),
-            sees_phases: references.any(|reference| sees_phase(&reference)),
+            seen: seen.collect(),
+            sees_phases: references.iter().any(sees_phase),
         }
+    }
+
+    /// Whether some expression may look at `rules.RULE`.
+    #[must_use]
+    pub fn sees(&self, rule: &str) -> bool {
+        self.seen.as_ref().is_none_or(|seen| seen.contains(rule))
     }
 
     /// What `variant` of `rule` uses.
@@ -73,6 +86,7 @@ impl VariantUses {
     }
 }
 
+/// Whether no expression has a say in the documents of `variant`, nor in how they are written.
 fn is_literal(policy: &ValidPolicy, variant: &Variant) -> bool {
     let kind = variant.kind.clone().unwrap_or_else(objects::kind);
     let default = policy.defaults.get(&kind);
@@ -86,7 +100,7 @@ fn is_literal(policy: &ValidPolicy, variant: &Variant) -> bool {
         && variant.stamp.is_empty()
 }
 
+/// Whether what is used of a rule is where it stands.
 fn sees_phase(reference: &Reference) -> bool {
-    reference.root == "rules"
-        && (1..4).any(|step| matches!(reference.step(step), Some("phase" | "converged")))
+    (1..4).any(|step| matches!(reference.step(step), Some("phase" | "converged")))
 }

@@ -14,6 +14,11 @@ use clap::Parser;
 use crate::arguments::Arguments;
 use crate::printer::Printer;
 
+/// Set up by `.cargo/config.toml`.
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,

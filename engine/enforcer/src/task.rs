@@ -67,7 +67,7 @@ enum End {
 /// A policy that can be kept.
 struct Ready {
     work: Arc<Work>,
-    policy: ValidPolicy,
+    policy: Arc<ValidPolicy>,
     engine: Engine,
 }
 
@@ -127,11 +127,14 @@ impl Task {
             return None;
         };
         let mut policy = if work.is_deleting() {
-            retired(policy)
+            Arc::new(retired(policy))
         } else {
-            ValidPolicy::clone(policy)
+            Arc::clone(policy)
         };
-        policy.mode = policy.mode.weaker(self.common.mode);
+        let mode = policy.mode.weaker(self.common.mode);
+        if mode != policy.mode {
+            Arc::make_mut(&mut policy).mode = mode;
+        }
         match self.common.worlds.open(actor).await {
             Ok(engine) => Some(Ready { work, policy, engine }),
             Err(error) => {

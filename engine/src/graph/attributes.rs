@@ -19,17 +19,19 @@ pub(super) fn unknown(policy: &ValidPolicy) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// What the graph says of each rule.
+/// What the graph says of each rule that some expression looks at.
 pub(super) fn of(input: &Input<'_, '_>, graph: &ResourceGraph<'_>) -> BTreeMap<String, Value> {
     input
         .policy
         .rules
         .iter()
         .map(|(key, rule)| {
-            (
-                key.clone(),
-                rule_value(input, graph, key, rule.for_each.is_some()),
-            )
+            let value = if input.uses.sees(key) {
+                rule_value(input, graph, key, rule.for_each.is_some())
+            } else {
+                Value::unknown([format!("rules.{key}")])
+            };
+            (key.clone(), value)
         })
         .collect()
 }

@@ -9,12 +9,12 @@ use holdfast_contract::{
 };
 use holdfast_expression::{MapKey, Scope, Value};
 use holdfast_policy::{
-    Entry, Evaluated, Name, PathQuery, Place, Tree, TreeNode, Variant, Verb, lay_under, to_expression,
+    Entry, Evaluated, Name, PathQuery, Place, Rule, Tree, TreeNode, Variant, Verb, lay_under, to_expression,
 };
 
 use super::instance::{Builder, Named};
 use super::naming::Naming;
-use super::{Resource, State};
+use super::{Declared, Resource, State};
 use crate::address::Address;
 use crate::evaluate::NoAnswer;
 use crate::objects;
@@ -55,10 +55,23 @@ impl<'p> Builder<'_, 'p> {
             }
         };
         let addresses = addresses(address, variant, &parts);
+        let uses = self.input.uses.variant(self.rule, variant);
+        let is_literal = uses.is_some_and(|uses| uses.is_literal);
         Ok(parts
             .into_iter()
             .zip(addresses)
-            .map(|(part, address)| self.located(&address, &roots, variant, named, part))
+            .enumerate()
+            .map(|(at, (part, address))| {
+                let mut resource = self.located(&address, &roots, variant, named, part);
+                // Each such document gives just one part.
+                if let Some(document) = variant.documents.get(at).filter(|_| is_literal) {
+                    resource.declared = Some(Declared::Literal {
+                        document: &document.tree,
+                        default: self.input.policy.defaults.get(named.kind.name()),
+                    });
+                }
+                resource
+            })
             .collect())
     }
 
@@ -115,7 +128,19 @@ impl<'p> Builder<'_, 'p> {
 
     /// The roots in which a rule sees the name that it is to record, before that is anybody else's to see.
     fn recording(&self, roots: &Roots) -> Roots {
-        let Some(previous) = self.previous else {
+        let records_here = |rule: &Rule| {
+            rule.variants.iter().any(|variant| {
+                matches!(&variant.name, Some(Name::Generate { record: Some(record), .. }) if record.rule == self.rule.key)
+            })
+        };
+        let recorded: Vec<&Rule> = self
+            .input
+            .policy
+            .rules
+            .values()
+            .filter(|rule| records_here(rule))
+            .collect();
+        let Some(previous) = self.previous.filter(|_| !recorded.is_empty()) else {
             return roots.clone();
         };
         let mut rules: BTreeMap<MapKey, Value> = match roots.root("rules") {
@@ -123,10 +148,7 @@ impl<'p> Builder<'_, 'p> {
             _ => return roots.clone(),
         };
         let mut changed = false;
-        for rule in self.input.policy.rules.values() {
-            let records_here = rule.variants.iter().any(|variant| {
-                matches!(&variant.name, Some(Name::Generate { record: Some(record), .. }) if record.rule == self.rule.key)
-            });
+        for rule in recorded {
             let candidate =
                 previous
                     .of_rule(&rule.key)
@@ -134,7 +156,7 @@ impl<'p> Builder<'_, 'p> {
                         (Naming::Unrecorded(_), Some(key)) => Some(resource.kind.as_ref()?.attributes(key)),
                         _ => None,
                     });
-            let Some(attributes) = candidate.filter(|_| records_here) else {
+            let Some(attributes) = candidate else {
                 continue;
             };
             let key = MapKey::from(rule.key.as_str());
@@ -251,7 +273,7 @@ impl<'p> Builder<'_, 'p> {
         self.stamp(resource, &mut facets, kind, variant);
         resource.facets = Arc::new(facets);
         resource.manifest = manifest(variant, &declared, &self.rule.place);
-        resource.declared = Some(Arc::new(declared));
+        resource.declared = Some(Declared::Evaluated(Arc::new(declared)));
         resource.wanted = self.wanted(resource, kind, variant);
     }
 

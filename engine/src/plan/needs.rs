@@ -98,10 +98,12 @@ impl Judge<'_, '_> {
         differences: Vec<Difference>,
         fidelity: Fidelity,
     ) -> FacetChange {
+        let declared = self.resource.declared();
         let differences = differences
             .into_iter()
             .map(|difference| {
-                let place = self.resource.origin(facet, &difference.path).cloned();
+                let path = self.resource.in_whole(facet, &difference.path);
+                let place = declared.as_ref().map(|declared| declared.origin(&path).clone());
                 (difference, place)
             })
             .collect();

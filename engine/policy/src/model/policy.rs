@@ -141,6 +141,17 @@ impl ValidPolicy {
         self.variables.iter().find(|variable| variable.name == name)
     }
 
+    /// All that its rules, gates, providers and defaults use.
+    #[must_use]
+    pub fn references(&self) -> Vec<Reference> {
+        let rules = self.rules.values().flat_map(Rule::references);
+        let gates = self.require.iter().flat_map(Requirement::references);
+        let providers = self.providers.values();
+        let providers = providers.flat_map(ProviderDeclaration::references);
+        let defaults = self.defaults.values().flat_map(Tree::references);
+        rules.chain(gates).chain(providers).chain(defaults).collect()
+    }
+
     /// The facts that `references` need, by way of variables too.
     #[must_use]
     pub fn facts_behind(&self, references: &[Reference]) -> BTreeSet<String> {
