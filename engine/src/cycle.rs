@@ -7,7 +7,7 @@ use holdfast_contract::{
     ApiType, Facet, PolicyId, ProviderName, Query, Registry, ResourceKey, Served, StateStore, Wanted,
 };
 use holdfast_expression::{Context, Value};
-use holdfast_policy::{Name, Parameters, ValidPolicy, Verb};
+use holdfast_policy::{Parameters, ValidPolicy, Verb};
 
 use crate::address::Address;
 use crate::checks::{self, CheckResult};
@@ -236,9 +236,7 @@ impl<'p> Session<'p> {
         facts: &Facts,
         evaluator: Evaluator<'_>,
     ) -> Option<String> {
-        let mut variants = self.policy.rules.values().flat_map(|rule| &rule.variants);
-        let generates = variants.any(|variant| matches!(variant.name, Some(Name::Generate { .. })));
-        if !generates || self.ledger.exists() {
+        if !self.uses.generates_names() || self.ledger.exists() {
             return None;
         }
         let mark = mark(&self.policy.id);

@@ -1,5 +1,6 @@
 //! Desired against observed, facet by facet: pure.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -75,10 +76,18 @@ fn compare(resource: &Resource<'_>, observed: &Observed, manager: &str) -> BTree
         _ => BTreeMap::new(),
     };
     for (facet, desired) in resource.facets.iter() {
-        let mut desired = desired.clone();
-        desired.absent = absent.get(facet).cloned().unwrap_or_default();
-        desired.take_over = take_over(resource, kind, facet, observed);
-        let desired = &desired;
+        let absent = absent.get(facet);
+        let take_over = take_over(resource, kind, facet, observed);
+        // There may be thousands, and of most nothing is to be said that isn't in the document.
+        let desired = if absent.is_some() || take_over.is_some() {
+            let mut desired = desired.clone();
+            desired.absent = absent.cloned().unwrap_or_default();
+            desired.take_over = take_over;
+            Cow::Owned(desired)
+        } else {
+            Cow::Borrowed(desired)
+        };
+        let desired = desired.as_ref();
         if let Some(FacetState::Unreadable(error)) = observed.facets.get(facet) {
             found.insert(facet.clone(), FacetComparison::Unreadable(error.clone()));
             continue;
@@ -90,9 +99,11 @@ fn compare(resource: &Resource<'_>, observed: &Observed, manager: &str) -> BTree
             continue;
         }
         let stamps = resource.stamps.get(facet).map(Vec::as_slice).unwrap_or_default();
-        let mut resting = desired.clone();
-        // A stamp is no reason to write: until something else differs, what is there is left as observed.
-        resting.initial.extend(stamps.iter().cloned());
+        let mut resting = Cow::Borrowed(desired);
+        if !stamps.is_empty() {
+            // A stamp is no reason to write: until something else differs, what is there is left as observed.
+            resting.to_mut().initial.extend(stamps.iter().cloned());
+        }
         let mut differences = kind.compare(facet, &resting, Some(observed), manager);
         let at_rest = differences
             .iter()

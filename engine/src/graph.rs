@@ -277,8 +277,13 @@ pub fn build<'p>(input: &Input<'_, 'p>) -> ResourceGraph<'p> {
     let mut graph = round(input, &rules, &defined, None);
     for _ in 0..rounds {
         let (next_rules, next_defined) = (attributes::of(input, &graph), types(input, &graph));
+        let is_same = next_rules == rules && next_defined == defined;
+        // Only names that are made up are told by the round before.
+        if is_same && !input.uses.generates_names() {
+            break;
+        }
         let next = round(input, &next_rules, &next_defined, Some(&graph));
-        let settled = next_rules == rules && next_defined == defined && names(&next).eq(names(&graph));
+        let settled = is_same && names(&next).eq(names(&graph));
         rules = next_rules;
         defined = next_defined;
         graph = next;

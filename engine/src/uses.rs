@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_policy::{Reference, Rule, ValidPolicy, Variant};
+use holdfast_policy::{Name, Reference, Rule, ValidPolicy, Variant};
 
 use crate::objects;
 
@@ -14,6 +14,7 @@ pub struct Uses {
     /// The rules that some expression looks at; none: one looks at all of them.
     seen: Option<BTreeSet<String>>,
     sees_phases: bool,
+    generates_names: bool,
 }
 
 /// What a variant uses.
@@ -47,6 +48,7 @@ impl Uses {
             rules: rules.collect(),
             seen: seen.collect(),
             sees_phases: references.iter().any(sees_phase),
+            generates_names: generates_names(policy),
         }
     }
 
@@ -61,6 +63,12 @@ impl Uses {
     pub fn variant(&self, rule: &Rule, variant: &Variant) -> Option<&VariantUses> {
         let place = rule.variants.iter().position(|one| std::ptr::eq(one, variant))?;
         self.rules.get(&rule.key)?.get(place)
+    }
+
+    /// Whether some name is made up.
+    #[must_use]
+    pub fn generates_names(&self) -> bool {
+        self.generates_names
     }
 
     /// Whether some expression looks at where a rule's resources stand.
@@ -98,6 +106,11 @@ fn is_literal(policy: &ValidPolicy, variant: &Variant) -> bool {
         is_literal
     }) && variant.mode.is_none()
         && variant.stamp.is_empty()
+}
+
+fn generates_names(policy: &ValidPolicy) -> bool {
+    let mut variants = policy.rules.values().flat_map(|rule| &rule.variants);
+    variants.any(|variant| matches!(variant.name, Some(Name::Generate { .. })))
 }
 
 /// Whether what is used of a rule is where it stands.
