@@ -298,15 +298,7 @@ impl<'p> Session<'p> {
     }
 
     fn stopped(&self, unmet: Vec<Unmet>, facts: &Facts) -> Pass {
-        let plan = Plan {
-            resources: Vec::new(),
-            mints: Vec::new(),
-            excess: None,
-            hash: String::new(),
-            removable: BTreeMap::new(),
-            forgotten: Vec::new(),
-            earlier_life: None,
-        };
+        let plan = Plan::default();
         let mut report = report::build(&self.policy.id, Vec::new(), &plan, Vec::new());
         report.unmet = unmet;
         Pass {

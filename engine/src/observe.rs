@@ -143,8 +143,7 @@ impl Snapshot {
         self.lists.remove(name);
     }
 
-    /// Of `wanted`, what a list would have told of if it were there, and didn't, isn't there.
-    /// Whether that tells anything.
+    /// Of `wanted`, what a list would have told of if it were there, and didn't, isn't there. Whether there is such.
     pub fn tell_by_lists(&mut self, wanted: &[Wanted]) -> bool {
         let mut told = false;
         for wish in wanted {
@@ -194,8 +193,9 @@ impl Snapshot {
             }
             Some(facets) => {
                 for known in &known {
-                    let asked = self.asked.entry(known.clone()).or_default();
-                    asked.retain(|facet| !facets.contains(facet));
+                    if let Some(asked) = self.asked.get_mut(known) {
+                        asked.retain(|facet| !facets.contains(facet));
+                    }
                 }
             }
         }

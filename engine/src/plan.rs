@@ -91,13 +91,8 @@ pub struct Input<'a> {
 /// Builds the plan.
 pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
     let mut plan = Plan {
-        resources: Vec::new(),
-        mints: Vec::new(),
-        excess: None,
-        hash: String::new(),
-        removable: BTreeMap::new(),
-        forgotten: Vec::new(),
         earlier_life: input.earlier_life.map(str::to_owned),
+        ..Plan::default()
     };
     let mut phases: BTreeMap<Address, Phase> = BTreeMap::new();
     let mut held: BTreeSet<Address> = BTreeSet::new();

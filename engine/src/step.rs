@@ -13,7 +13,7 @@ use crate::ledger::Removable;
 use crate::phase::{Event, Phase};
 
 /// All that would change, in graph order, and what stands in the way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// One entry for each resource of the graph, in graph order.
     pub resources: Vec<PlannedResource>,

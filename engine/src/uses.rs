@@ -15,6 +15,8 @@ pub struct Uses {
     seen: Option<BTreeSet<String>>,
     sees_phases: bool,
     generates_names: bool,
+    /// By rule, those whose names it records.
+    recorded_by: BTreeMap<String, Vec<String>>,
 }
 
 /// What a variant uses.
@@ -49,6 +51,7 @@ impl Uses {
             seen: seen.collect(),
             sees_phases: references.iter().any(sees_phase),
             generates_names: generates_names(policy),
+            recorded_by: recorded_by(policy),
         }
     }
 
@@ -69,6 +72,12 @@ impl Uses {
     #[must_use]
     pub fn generates_names(&self) -> bool {
         self.generates_names
+    }
+
+    /// The rules whose names `rule` records.
+    #[must_use]
+    pub fn recorded_by(&self, rule: &str) -> &[String] {
+        self.recorded_by.get(rule).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Whether some expression looks at where a rule's resources stand.
@@ -111,6 +120,25 @@ fn is_literal(policy: &ValidPolicy, variant: &Variant) -> bool {
 fn generates_names(policy: &ValidPolicy) -> bool {
     let mut variants = policy.rules.values().flat_map(|rule| &rule.variants);
     variants.any(|variant| matches!(variant.name, Some(Name::Generate { .. })))
+}
+
+fn recorded_by(policy: &ValidPolicy) -> BTreeMap<String, Vec<String>> {
+    let mut recorded_by: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for rule in policy.rules.values() {
+        let names = rule.variants.iter().filter_map(|variant| variant.name.as_ref());
+        let records = names.filter_map(|name| match name {
+            Name::Generate { record, .. } => record.as_ref(),
+            Name::Given(_) => None,
+        });
+        let places: BTreeSet<&String> = records.map(|record| &record.rule).collect();
+        for place in places {
+            recorded_by
+                .entry(place.clone())
+                .or_default()
+                .push(rule.key.clone());
+        }
+    }
+    recorded_by
 }
 
 /// Whether what is used of a rule is where it stands.

@@ -9,7 +9,7 @@ use holdfast_contract::{
 };
 use holdfast_expression::{MapKey, Scope, Value};
 use holdfast_policy::{
-    Entry, Evaluated, Name, PathQuery, Place, Rule, Tree, TreeNode, Variant, Verb, lay_under, to_expression,
+    Entry, Evaluated, PathQuery, Place, Tree, TreeNode, Variant, Verb, lay_under, to_expression,
 };
 
 use super::instance::{Builder, Named};
@@ -84,11 +84,12 @@ impl<'p> Builder<'_, 'p> {
         variant: &'p Variant,
         named: &Named<'_>,
     ) -> Option<Vec<Resource<'p>>> {
-        let before = self.previous.or(self.input.before)?;
-        let is_literal = self.input.uses.variant(self.rule, variant)?.is_literal;
-        if !is_literal || before.served != *self.served || !before.providers.contains(named.settings) {
+        if !self.input.uses.variant(self.rule, variant)?.is_literal {
             return None;
         }
+        let mut earlier = self.previous.into_iter().chain(self.input.before);
+        let before = earlier
+            .find(|before| before.served == *self.served && before.providers.contains(named.settings))?;
         let own = before.of_rule(&self.rule.key).filter(|resource| {
             resource.address.instance == address.instance
                 && resource.provider.as_ref() == Some(&named.settings.name)
@@ -128,18 +129,7 @@ impl<'p> Builder<'_, 'p> {
 
     /// The roots in which a rule sees the name that it is to record, before that is anybody else's to see.
     fn recording(&self, roots: &Roots) -> Roots {
-        let records_here = |rule: &Rule| {
-            rule.variants.iter().any(|variant| {
-                matches!(&variant.name, Some(Name::Generate { record: Some(record), .. }) if record.rule == self.rule.key)
-            })
-        };
-        let recorded: Vec<&Rule> = self
-            .input
-            .policy
-            .rules
-            .values()
-            .filter(|rule| records_here(rule))
-            .collect();
+        let recorded = self.input.uses.recorded_by(&self.rule.key);
         let Some(previous) = self.previous.filter(|_| !recorded.is_empty()) else {
             return roots.clone();
         };
@@ -151,7 +141,7 @@ impl<'p> Builder<'_, 'p> {
         for rule in recorded {
             let candidate =
                 previous
-                    .of_rule(&rule.key)
+                    .of_rule(rule)
                     .find_map(|resource| match (&resource.naming, &resource.key) {
                         (Naming::Unrecorded(_), Some(key)) => Some(resource.kind.as_ref()?.attributes(key)),
                         _ => None,
@@ -159,7 +149,7 @@ impl<'p> Builder<'_, 'p> {
             let Some(attributes) = candidate else {
                 continue;
             };
-            let key = MapKey::from(rule.key.as_str());
+            let key = MapKey::from(rule.as_str());
             let mut entries = rules
                 .get(&key)
                 .and_then(Value::as_map)

@@ -42,11 +42,11 @@ impl Ledger {
         Some((&approval.hash, approval.at.0))
     }
 
-    /// Whether the approval `hash` was used, and lets through that `verb` is done to `address`.
+    /// Whether the approval that the policy names was used, and lets through that `verb` is done to `address`.
     #[must_use]
-    pub fn is_approved(&self, hash: &str, address: &Address, verb: StepVerb) -> bool {
+    pub fn is_approved(&self, approve: Option<&str>, address: &Address, verb: StepVerb) -> bool {
         let approval = self.document.approval.as_ref();
-        let approval = approval.filter(|approval| approval.hash == hash);
+        let approval = approval.filter(|approval| approve == Some(approval.hash.as_str()));
         approval.is_some_and(|approval| approval.left.get(&address.to_string()) == Some(&verb))
     }
 

@@ -75,10 +75,6 @@ fn excess(input: &Input<'_>, plan: &Plan) -> Option<String> {
     let is_done = |verb, address: &Address| input.done.contains(&(verb, address.clone()));
     let is_made =
         |address: &Address| is_done(StepVerb::Create, address) && !is_done(StepVerb::Replace, address);
-    let approved = |address: &Address, verb| {
-        let approve = input.approve;
-        approve.is_some_and(|approve| input.ledger.is_approved(approve, address, verb))
-    };
     let count = |verbs: &[StepVerb]| {
         let counts = |address: &Address, verb| {
             verbs.contains(&verb) && !(verb == StepVerb::Update && is_made(address))
@@ -86,7 +82,11 @@ fn excess(input: &Input<'_>, plan: &Plan) -> Option<String> {
         let planned: BTreeSet<&Address> = plan
             .ready()
             .filter(|(resource, step)| counts(&resource.address, step.verb))
-            .filter(|(resource, step)| !approved(&resource.address, step.verb))
+            .filter(|(resource, step)| {
+                !input
+                    .ledger
+                    .is_approved(input.approve, &resource.address, step.verb)
+            })
             .map(|(resource, _)| &resource.address)
             .collect();
         let done: BTreeSet<&Address> = input

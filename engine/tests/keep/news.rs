@@ -2,6 +2,12 @@
 
 use super::*;
 
+/// Where a word comes from.
+const SOURCE: &str = "
+objects:
+  - { apiVersion: v1, kind: ConfigMap, metadata: { name: source, namespace: default }, data: { word: first } }
+";
+
 #[tokio::test(start_paused = true)]
 async fn drift_is_put_back_within_a_tenth_of_a_second() {
     let case = Case::text(&policy(MAP), "");
@@ -84,11 +90,7 @@ async fn a_fact_that_changes_is_followed_at_once() {
   rules:
     one: { ensure: kubernetes/Object, desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: one, namespace: default }, data: { a: '${facts.source.word}' } } }
 ";
-    let source = "
-objects:
-  - { apiVersion: v1, kind: ConfigMap, metadata: { name: source, namespace: default }, data: { word: first } }
-";
-    let case = Case::text(&policy(rules), source);
+    let case = Case::text(&policy(rules), SOURCE);
     kept(&case, async |onlooker| {
         onlooker.converged().await;
         tokio::time::sleep(MINUTE * 7).await;
@@ -168,11 +170,7 @@ async fn a_source_of_parameters_that_changes_before_it_is_watched_is_followed() 
   rules:
     one: { ensure: kubernetes/Object, desired: { apiVersion: v1, kind: ConfigMap, metadata: { name: one, namespace: default }, data: { a: '${parameters.word}' } } }
 ";
-    let source = "
-objects:
-  - { apiVersion: v1, kind: ConfigMap, metadata: { name: source, namespace: default }, data: { word: first } }
-";
-    let case = Case::text(&policy(rules), source);
+    let case = Case::text(&policy(rules), SOURCE);
     kept(&case, async |onlooker| {
         onlooker.converged().await;
         set(&case, "source", "word", "second");
