@@ -95,8 +95,8 @@ impl Task {
     async fn ready(&mut self, last_good: &mut Option<Arc<Work>>, tells: bool) -> Option<Ready> {
         let work = Arc::clone(&self.work.borrow_and_update());
         // What another Policy of the same name last was, or a file, is nothing to go on with.
-        let uid = |work: &Work| work.resource.as_ref().map(|resource| resource.uid.clone());
-        if last_good.as_deref().is_some_and(|good| uid(good) != uid(&work)) {
+        let good = last_good.as_deref();
+        if good.is_some_and(|good| !good.is_same_resource(&work)) {
             *last_good = None;
         }
         let fault = match (&work.policy, &work.actor) {
@@ -326,8 +326,7 @@ fn looked_at(health: &Health, policy: &PolicyId, fault: &Fault) {
 /// What is wrong with `now`, if that leaves what is enforced of `before` just as it is: nothing of it begins anew, and what
 /// rests goes on resting.
 fn wrong_edit(before: &Work, now: &Work) -> Option<Fault> {
-    let uid = |work: &Work| work.resource.as_ref().map(|resource| resource.uid.clone());
-    let is_same = uid(before) == uid(now) && before.is_deleting() == now.is_deleting();
+    let is_same = before.is_same_resource(now) && before.is_deleting() == now.is_deleting();
     let fault = now.policy.as_ref().err().filter(|_| is_same)?;
     Some(Fault::invalid(fault).goes_on(true))
 }

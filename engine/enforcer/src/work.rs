@@ -79,6 +79,13 @@ impl Work {
         self.resource.as_ref().map_or(0, |resource| resource.generation)
     }
 
+    /// Whether both are of one Policy resource, or both of a file.
+    #[must_use]
+    pub fn is_same_resource(&self, other: &Self) -> bool {
+        let uid = |work: &Self| work.resource.as_ref().map(|resource| resource.uid.clone());
+        uid(self) == uid(other)
+    }
+
     /// Whether the policy is on its way out.
     #[must_use]
     pub fn is_deleting(&self) -> bool {
