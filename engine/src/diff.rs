@@ -64,10 +64,35 @@ pub fn diff(graph: &ResourceGraph<'_>, snapshot: &Snapshot, manager: &str) -> Co
         .collect()
 }
 
-fn compare(resource: &Resource<'_>, observed: &Observed, manager: &str) -> BTreeMap<Facet, FacetComparison> {
+/// What `resource` was observed to be, where each facet of it is as desired.
+pub(crate) fn as_desired<'s>(
+    resource: &Resource<'_>,
+    snapshot: &'s Snapshot,
+    comparisons: &Comparisons,
+) -> Option<&'s Arc<Observed>> {
+    let mut facets = comparisons.get(&resource.address)?.values();
+    if !facets.all(|facet| matches!(facet, FacetComparison::Equal)) {
+        return None;
+    }
+    let observation = snapshot.get(resource.key.as_ref()?)?.as_ref().ok()?;
+    observation.present()
+}
+
+fn compare(
+    resource: &Resource<'_>,
+    observed: &Arc<Observed>,
+    manager: &str,
+) -> BTreeMap<Facet, FacetComparison> {
     let Some(kind) = &resource.kind else {
         return BTreeMap::new();
     };
+    let as_desired = resource.as_desired.as_ref();
+    if as_desired.is_some_and(|known| Arc::ptr_eq(known, observed)) {
+        let facets = resource.facets.keys();
+        return facets
+            .map(|facet| (facet.clone(), FacetComparison::Equal))
+            .collect();
+    }
     let mut found = BTreeMap::new();
     let absent = match resource.variant {
         Some(variant) if !variant.absent.is_empty() => {
@@ -174,13 +199,19 @@ fn guard(kind: &Arc<dyn Kind>, desired: &Desired, observed: &Observed) -> Guard 
     }
 }
 
-fn set(kind: &Arc<dyn Kind>, facet: &Facet, desired: &Desired, observed: &Observed, manager: &str) -> Write {
+fn set(
+    kind: &Arc<dyn Kind>,
+    facet: &Facet,
+    desired: &Desired,
+    observed: &Arc<Observed>,
+    manager: &str,
+) -> Write {
     Write {
         key: observed.key.clone(),
         action: Action::Set {
             facet: facet.clone(),
             desired: Box::new(desired.clone()),
-            observed: Box::new(observed.clone()),
+            observed: Arc::clone(observed),
         },
         guard: guard(kind, desired, observed),
         manager: manager.to_owned(),

@@ -4,12 +4,12 @@
 //! known in one round is there for the next. The number of rounds is bounded by the number of rules.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use holdfast_contract as contract;
 use holdfast_contract::{
-    ApiType, Desired, Facet, Kind, Observation, Path, ProviderName, Query, Registry, ResourceKey, Segment,
-    Served,
+    ApiType, Desired, Facet, Kind, Observation, Observed, Path, ProviderName, Query, Registry, ResourceKey,
+    Segment, Served,
 };
 use holdfast_expression::{Context, Value};
 use holdfast_policy::{Check, Evaluated, Mode, Place, Rule, Tree, ValidPolicy, Variant, Verb, lay_under};
@@ -110,6 +110,10 @@ pub struct Resource<'p> {
     pub mode: Mode,
     /// What is desired, by facet.
     pub facets: Arc<BTreeMap<Facet, Desired>>,
+    /// What an earlier pass found to be as desired in each facet: as long as it is observed to be that, nothing has to be
+    /// compared.
+    pub as_desired: Option<Arc<Observed>>,
+    fingerprint: OnceLock<u64>,
     /// The whole document as declared, with the places that its parts come from.
     pub declared: Option<Declared<'p>>,
     /// The file that holds it word for word, if it is a manifest.
@@ -147,6 +151,14 @@ impl Resource<'_> {
     #[must_use]
     pub fn declared(&self) -> Option<Arc<Evaluated>> {
         self.declared.as_ref()?.evaluated()
+    }
+
+    /// A number that tells what is desired from anything else, within this process. What is sensitive doesn't count.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        *self
+            .fingerprint
+            .get_or_init(|| crate::digest::fingerprint(&self.facets))
     }
 
     /// A place of one of its facets, as a place of the whole document.
@@ -363,9 +375,9 @@ fn types(input: &Input<'_, '_>, graph: &ResourceGraph<'_>) -> BTreeMap<ApiType, 
 }
 
 impl<'p> ResourceGraph<'p> {
-    /// What of it a later graph may take over.
+    /// What of it a later graph may take over; `as_desired` gives what was found to be as it should.
     #[must_use]
-    pub(crate) fn lasting(self) -> Self {
+    pub(crate) fn lasting(self, as_desired: impl Fn(&Resource<'p>) -> Option<Arc<Observed>>) -> Self {
         let Self {
             providers, served, ..
         } = self;
@@ -375,6 +387,7 @@ impl<'p> ResourceGraph<'p> {
         let resources: Vec<Resource<'p>> = resources
             .map(|resource| Resource {
                 roots: Roots::default(),
+                as_desired: as_desired(&resource),
                 ..resource
             })
             .collect();

@@ -163,8 +163,13 @@ impl Snapshot {
             (Some(Ok(Observation::Present(before))), Ok(Observation::Present(mut now)))
                 if before.uid == now.uid =>
             {
-                for (facet, state) in before.facets {
-                    now.facets.entry(facet).or_insert(state);
+                let lacks = |facet: &Facet| !now.facets.contains_key(facet);
+                let kept = before.facets.iter().filter(|(facet, _)| lacks(facet));
+                let kept: Vec<(Facet, FacetState)> = kept
+                    .map(|(facet, state)| (facet.clone(), state.clone()))
+                    .collect();
+                if !kept.is_empty() {
+                    Arc::make_mut(&mut now).facets.extend(kept);
                 }
                 Ok(Observation::Present(now))
             }
@@ -429,7 +434,7 @@ mod tests {
         Found {
             key,
             document: holdfast_contract::Value::map(),
-            observed: Some(Box::new(observed)),
+            observed: Some(Arc::new(observed)),
             unreadable: BTreeMap::new(),
         }
     }

@@ -133,7 +133,7 @@ pub fn build(input: &Input<'_>) -> Result<Plan, IllegalTransition> {
             what: resource.what.clone(),
             key: observed_key(input, resource),
             uid: resource.key.as_ref().and_then(|key| uid(input, key)),
-            desired: crate::digest::fingerprint(&resource.facets),
+            desired: resource.fingerprint(),
             place: resource.place().clone(),
             manifest: resource.manifest.clone(),
             phase,

@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn at(version: &str) -> Observation {
-        Observation::Present(Box::new(Observed {
+        Observation::Present(Arc::new(Observed {
             key: key(),
             uid: None,
             version: Some(Version(version.to_owned())),

@@ -1,7 +1,7 @@
 //! From a rule to its resources: `when`, `forEach`, the case that holds, names and documents.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use holdfast_contract as contract;
 use holdfast_contract::{ApiType, Kind, Served};
@@ -468,6 +468,8 @@ impl<'p> Builder<'_, 'p> {
             naming: Naming::Known,
             mode,
             facets: Arc::default(),
+            as_desired: None,
+            fingerprint: OnceLock::new(),
             declared: None,
             manifest: None,
             stamps: BTreeMap::new(),

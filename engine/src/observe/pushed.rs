@@ -155,6 +155,7 @@ fn is_same_list(known: &[Found], now: &[Found]) -> bool {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     use super::*;
     use crate::objects;
@@ -181,7 +182,7 @@ mod tests {
     }
 
     fn present(version: &str) -> Observation {
-        Observation::Present(Box::new(at("one", version)))
+        Observation::Present(Arc::new(at("one", version)))
     }
 
     fn unavailable() -> ProviderError {
@@ -230,7 +231,7 @@ mod tests {
         let found = |name: &str, version: &str| Found {
             key: key(name),
             document: holdfast_contract::Value::map(),
-            observed: Some(Box::new(at(name, version))),
+            observed: Some(Arc::new(at(name, version))),
             unreadable: BTreeMap::new(),
         };
         let query = Query {

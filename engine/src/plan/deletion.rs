@@ -1,5 +1,7 @@
 //! What must not be there, and is; and what can't be changed, and is made anew.
 
+use std::sync::Arc;
+
 use holdfast_contract::{Action, Guard, Observed, Write};
 use holdfast_policy::Allowance;
 
@@ -10,7 +12,7 @@ use crate::step::{FacetChange, Step, StepVerb};
 
 impl Judge<'_, '_> {
     /// It must not be there, and is.
-    pub(super) fn forbidden(&self, observed: &Observed) -> Found {
+    pub(super) fn forbidden(&self, observed: &Arc<Observed>) -> Found {
         let Some(kind) = &self.resource.kind else {
             return Found::new(Event::ReadFailed, "its kind isn't known");
         };
@@ -62,7 +64,7 @@ impl Judge<'_, '_> {
     /// now, and the next pass finds it missing and makes it. Nothing is deleted that could not be made at once.
     pub(super) fn replaced(
         &self,
-        observed: &Observed,
+        observed: &Arc<Observed>,
         fields: &[String],
         changes: Vec<FacetChange>,
     ) -> Found {
@@ -129,11 +131,11 @@ impl Judge<'_, '_> {
 }
 
 /// The one call that deletes `observed`.
-pub(super) fn deletion(observed: &Observed, guard: Guard, manager: &str) -> Vec<Vec<Write>> {
+pub(super) fn deletion(observed: &Arc<Observed>, guard: Guard, manager: &str) -> Vec<Vec<Write>> {
     vec![vec![Write {
         key: observed.key.clone(),
         action: Action::Delete {
-            observed: Box::new(observed.clone()),
+            observed: Arc::clone(observed),
         },
         guard,
         manager: manager.to_owned(),

@@ -1,6 +1,7 @@
 //! What is to be done about something that exists and is to be as declared.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use holdfast_contract::{Action, Change, Difference, Facet, Observed, Path, ProviderError, Readiness, Write};
 use holdfast_policy::{Allowance, OnConflict, Verb};
@@ -52,7 +53,7 @@ struct Sorted {
 
 impl Judge<'_, '_> {
     /// It exists.
-    pub(super) fn present(&self, observed: &Observed) -> Found {
+    pub(super) fn present(&self, observed: &Arc<Observed>) -> Found {
         let resource = self.resource;
         if let Some(why) = guards::foreign(self.input, resource, observed) {
             return Found::new(Event::Refused, why);
@@ -72,7 +73,7 @@ impl Judge<'_, '_> {
         found
     }
 
-    fn decided(&self, sorted: Sorted, observed: &Observed) -> Found {
+    fn decided(&self, sorted: Sorted, observed: &Arc<Observed>) -> Found {
         let Sorted {
             mut blocked,
             stale,
@@ -150,7 +151,7 @@ impl Judge<'_, '_> {
         found
     }
 
-    fn sorted(&self, observed: &Observed) -> Sorted {
+    fn sorted(&self, observed: &Arc<Observed>) -> Sorted {
         let resource = self.resource;
         let empty = BTreeMap::new();
         let comparisons = self.input.comparisons.get(&resource.address).unwrap_or(&empty);
@@ -229,7 +230,7 @@ impl Judge<'_, '_> {
         sorted
     }
 
-    fn equal(&self, observed: &Observed) -> Found {
+    fn equal(&self, observed: &Arc<Observed>) -> Found {
         if !self.input.await_ready {
             return Found::new(Event::FoundEqual, "");
         }
@@ -239,7 +240,7 @@ impl Judge<'_, '_> {
         }
     }
 
-    fn readiness(&self, observed: &Observed) -> Readiness {
+    fn readiness(&self, observed: &Arc<Observed>) -> Readiness {
         let (Some(variant), Some(kind)) = (self.resource.variant, &self.resource.kind) else {
             return Readiness::Ready;
         };

@@ -13,6 +13,7 @@
 mod support;
 
 mod bounds;
+mod continuity;
 mod limits;
 mod news;
 mod rest;
@@ -78,6 +79,10 @@ impl Onlooker<'_> {
         };
         let told = self.until(&format!("{address} {phase}"), is_there).await;
         told.report.unwrap()
+    }
+
+    pub(crate) fn told(&self) -> Told {
+        self.told.borrow().clone()
     }
 
     pub(crate) fn cycles(&self) -> usize {

@@ -1,6 +1,7 @@
 //! The few steps from which the behaviours are made: what the engine does, in small.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast_contract::{
@@ -50,7 +51,7 @@ pub(crate) fn set(subject: &dyn Subject, observed: &Observed, facet: &Facet, des
         action: Action::Set {
             facet: facet.clone(),
             desired: Box::new(desired.clone()),
-            observed: Box::new(observed.clone()),
+            observed: Arc::new(observed.clone()),
         },
         guard: strictest(observed),
         manager: subject.manager().to_owned(),
@@ -64,7 +65,7 @@ pub(crate) fn delete(subject: &dyn Subject, observed: &Observed) -> Write {
     Write {
         key: observed.key.clone(),
         action: Action::Delete {
-            observed: Box::new(observed.clone()),
+            observed: Arc::new(observed.clone()),
         },
         guard: Guard::Same,
         manager: subject.manager().to_owned(),
@@ -119,7 +120,7 @@ pub(crate) async fn present(subject: &dyn Subject, key: &ResourceKey) -> Result<
             return Err(Failure::provider(&format!("reading {facet} of"), key, error));
         }
     }
-    Ok(*observed)
+    Ok(Arc::unwrap_or_clone(observed))
 }
 
 /// Does `write`, which must succeed.
@@ -198,7 +199,7 @@ pub(crate) async fn converge(
         };
         let differing = differing(subject, &observed, facets).await?;
         if differing.is_empty() {
-            return Ok(*observed);
+            return Ok(Arc::unwrap_or_clone(observed));
         }
         if Instant::now() > deadline {
             return Err(Failure::new(format!(
@@ -308,7 +309,7 @@ pub(crate) async fn until_differs(
     )
     .await?
     {
-        Observation::Present(observed) => Ok(*observed),
+        Observation::Present(observed) => Ok(Arc::unwrap_or_clone(observed)),
         Observation::Absent => Err(Failure::new(format!("{key} vanished"))),
     }
 }

@@ -1,6 +1,7 @@
 //! What was asked for, and what a provider read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -27,7 +28,7 @@ pub struct Version(pub String);
 #[derive(Clone, Debug)]
 pub enum Observation {
     /// It exists.
-    Present(Box<Observed>),
+    Present(Arc<Observed>),
     /// It is proven not to exist: the service said not found, of this very resource.
     Absent,
 }
@@ -35,7 +36,7 @@ pub enum Observation {
 impl Observation {
     /// What was observed, if it exists.
     #[must_use]
-    pub fn present(&self) -> Option<&Observed> {
+    pub fn present(&self) -> Option<&Arc<Observed>> {
         match self {
             Self::Present(observed) => Some(observed),
             Self::Absent => None,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -88,7 +89,7 @@ pub struct Found {
     /// What is known of it: an object's whole document; a bucket's `name`, `region`, `arn` and the parts asked for.
     pub document: Value,
     /// All of it as a read of just this one would have observed it, where the list tells that much.
-    pub observed: Option<Box<Observed>>,
+    pub observed: Option<Arc<Observed>>,
     /// Parts that were asked for and could not be read.
     pub unreadable: BTreeMap<String, ProviderError>,
 }

@@ -1,6 +1,7 @@
 //! One call that changes something.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -40,12 +41,12 @@ pub enum Action {
         /// What is desired of it.
         desired: Box<Desired>,
         /// The resource as it was when this was planned.
-        observed: Box<Observed>,
+        observed: Arc<Observed>,
     },
     /// Delete the resource, never what it holds. Deleting what is absent succeeds.
     Delete {
         /// The resource as it was when this was planned.
-        observed: Box<Observed>,
+        observed: Arc<Observed>,
     },
 }
 

@@ -1,6 +1,7 @@
 //! Searching for objects.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use holdfast_contract::{ApiType, Found, Kind as _, ProviderError, ProviderName, Query, ResourceKey};
 use serde_json::Value as Json;
@@ -75,7 +76,7 @@ pub(crate) fn found(kind: &ObjectKind, key: ResourceKey, item: Json) -> Result<F
     Ok(Found {
         key,
         document: kind.fact(&observed),
-        observed: Some(Box::new(observed)),
+        observed: Some(Arc::new(observed)),
         unreadable: BTreeMap::new(),
     })
 }

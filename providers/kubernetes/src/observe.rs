@@ -1,7 +1,7 @@
 //! Reading objects.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -133,7 +133,7 @@ pub(crate) async fn read_one(
 ) -> Result<Observation, ProviderError> {
     let path = resource.path_of(key.namespace.as_deref(), &key.name)?;
     match client.call(&Call::get(path)).await {
-        Ok(answer) => observed(key, answer.body).map(|observed| Observation::Present(Box::new(observed))),
+        Ok(answer) => observed(key, answer.body).map(|observed| Observation::Present(Arc::new(observed))),
         Err(failure) if is_absent(&failure, resource, &key.name) => Ok(Observation::Absent),
         Err(failure) => Err(failure.into_error(|status| meaning(status, "get", resource, key))),
     }
@@ -175,7 +175,7 @@ async fn read_list(
     list(client, resource, namespace, "", |item| {
         let name = item.pointer("/metadata/name").and_then(Json::as_str);
         if let Some(key) = name.and_then(|name| by_name.get(name)) {
-            let observation = observed(key, item).map(|observed| Observation::Present(Box::new(observed)));
+            let observation = observed(key, item).map(|observed| Observation::Present(Arc::new(observed)));
             answers.insert((*key).clone(), observation);
         }
     })

@@ -1,5 +1,7 @@
 //! Writing objects: server-side apply, and delete.
 
+use std::sync::Arc;
+
 use holdfast_contract::{
     Action, Change, Desired, Facet, Guard, Kind as _, Observation, Observed, Path, ProviderError,
     ResourceKey, Segment, Value, Write, Written,
@@ -130,7 +132,7 @@ async fn take_over(
             }
         }
         match read_one(&server.client, resource, &write.key).await? {
-            Observation::Present(newer) if newer.uid == observed.uid => current = *newer,
+            Observation::Present(newer) if newer.uid == observed.uid => current = Arc::unwrap_or_clone(newer),
             Observation::Present(_) | Observation::Absent => break,
         }
     }
@@ -308,7 +310,7 @@ impl<'a> Apply<'a> {
             if let Some(metadata) = self.body.get_mut("metadata").and_then(Json::as_object_mut) {
                 metadata.insert(
                     "resourceVersion".to_owned(),
-                    json!(version.map(|version| version.0)),
+                    json!(version.as_ref().map(|version| &version.0)),
                 );
             }
             match self.try_send(server, sent).await {
@@ -316,7 +318,7 @@ impl<'a> Apply<'a> {
                 answer => return answer.map_err(|failure| failure.into_error(|status| self.meaning(status))),
             }
             match read_one(&server.client, resource, self.key).await? {
-                Observation::Present(now) if now.uid == observed.uid => version = now.version,
+                Observation::Present(now) if now.uid == observed.uid => version.clone_from(&now.version),
                 Observation::Present(_) | Observation::Absent => break,
             }
         }

@@ -91,7 +91,7 @@ async fn every_request_is_counted_once_as_what_it_was_and_how_it_ended() {
     let deletion = Write {
         key: one.clone(),
         action: Action::Delete {
-            observed: Box::new(observed),
+            observed: Arc::new(observed),
         },
         guard: Guard::Same,
         manager: support::US.to_owned(),

@@ -12,6 +12,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use holdfast_contract::{
     Action, Change, Fidelity, Guard, Observation, Path, ProviderError, Segment, Value, Version, Wanted,
@@ -47,7 +48,7 @@ async fn previews_write_nothing() {
     let mut deletion = creation;
     deletion.key = key;
     deletion.action = Action::Delete {
-        observed: Box::new(observed),
+        observed: Arc::new(observed),
     };
     deletion.guard = Guard::Same;
     assert_eq!(

@@ -11,6 +11,8 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use holdfast_contract::{
     Action, Change, Desired, Difference, Facet, Fidelity, Guard, Kind, Observed, Path, Preview,
     ProviderError, TakeOver, Value, Version, Write,
@@ -347,7 +349,7 @@ async fn a_status_is_taken_over_with_and_without_a_subresource() {
         write.action = Action::Set {
             facet: facet.clone(),
             desired: Box::new(desired.clone()),
-            observed: Box::new(before.clone()),
+            observed: Arc::new(before.clone()),
         };
         let seen = preview(&bench, &write).await;
         assert_eq!(seen.fidelity, Fidelity::ServerVerified, "{kind}");

@@ -1,6 +1,7 @@
 //! Searches.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use holdfast_contract::{Facet, Found, Kind, Observed, ProviderError, Query, ResourceKey, Value};
 
@@ -98,7 +99,7 @@ fn describe(
     if key.api.is_some() {
         return Found {
             document: kind.document(&observed),
-            observed: Some(Box::new(Observed {
+            observed: Some(Arc::new(Observed {
                 key: key.clone(),
                 ..observed
             })),

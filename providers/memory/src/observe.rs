@@ -1,5 +1,7 @@
 //! Reads.
 
+use std::sync::Arc;
+
 use holdfast_contract::{FacetState, Observation, ProviderError, ProviderName, ResourceKey, Wanted};
 
 use crate::accident::{Moment, Operation, Request};
@@ -16,7 +18,7 @@ pub(crate) fn observe(
     let request = state.request(Operation::Observe, Some(provider), key, None)?;
     let mut observation = look(state, provider, account, wanted)?;
     if let Observation::Present(observed) = &mut observation {
-        for (facet, document) in &mut observed.facets {
+        for (facet, document) in &mut Arc::make_mut(observed).facets {
             let about = Request {
                 facet: Some(facet.clone()),
                 ..request.clone()
@@ -46,7 +48,7 @@ pub(crate) fn look(
     let mut observed = resource.observed_facets(kind.as_ref(), provider, &wanted.facets);
     // A version of the type that was asked for, not the one under which it was made.
     observed.key.api.clone_from(&key.api);
-    Ok(Observation::Present(Box::new(observed)))
+    Ok(Observation::Present(Arc::new(observed)))
 }
 
 impl State {

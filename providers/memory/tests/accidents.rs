@@ -11,6 +11,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use common::{bucket, object, open, world};
 use holdfast_contract::{
@@ -58,14 +59,14 @@ async fn create(provider: &dyn Provider, key: &ResourceKey) -> Result<Written, P
 
 async fn set_tags(
     provider: &dyn Provider,
-    observed: Observed,
+    observed: Arc<Observed>,
     owner: &str,
 ) -> Result<Written, ProviderError> {
     let key = observed.key.clone();
     let action = Action::Set {
         facet: "tags".into(),
         desired: Box::new(tags(owner)),
-        observed: Box::new(observed),
+        observed,
     };
     provider.write(&write(&key, action, Guard::Same)).await
 }
@@ -78,12 +79,12 @@ async fn observe(provider: &dyn Provider, key: &ResourceKey) -> Result<Observati
     provider.observe(&[wanted]).await.remove(0)
 }
 
-async fn present(provider: &dyn Provider, key: &ResourceKey) -> Observed {
+async fn present(provider: &dyn Provider, key: &ResourceKey) -> Arc<Observed> {
     let observation = observe(provider, key).await.unwrap();
     observation.present().unwrap().clone()
 }
 
-fn owner(observed: &Observed) -> String {
+fn owner(observed: &Arc<Observed>) -> String {
     observed
         .value(&"tags".into())
         .map_or_else(String::new, |tags| tags.get("owner").unwrap().to_string())

@@ -11,6 +11,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use common::{bucket, object, open, world};
 use holdfast_contract::{
@@ -40,7 +41,7 @@ fn write(action: Action, guard: Guard, manager: &str, force: bool) -> Write {
     }
 }
 
-async fn observed(provider: &dyn Provider) -> Observed {
+async fn observed(provider: &dyn Provider) -> Arc<Observed> {
     let wanted = Wanted {
         key: key(),
         facets: [Facet::from("object")].into(),
@@ -58,7 +59,7 @@ async fn set(
     let action = Action::Set {
         facet: "object".into(),
         desired: Box::new(desired(data)),
-        observed: Box::new(observed(provider).await),
+        observed: observed(provider).await,
     };
     let write = write(action, Guard::Same, manager, force);
     (
@@ -97,11 +98,11 @@ async fn a_field_that_somebody_else_holds_is_taken_only_by_force() {
             .unwrap()
             .to_string()
     };
-    assert_eq!(data(&observed(provider).await), r#"{"ours":"1","theirs":"1"}"#);
+    assert_eq!(data(&*observed(provider).await), r#"{"ours":"1","theirs":"1"}"#);
 
     let (_, written) = set(provider, &json!({"ours": "2", "theirs": "2"}), OURS, true).await;
     written.unwrap();
-    assert_eq!(data(&observed(provider).await), r#"{"ours":"2","theirs":"2"}"#);
+    assert_eq!(data(&*observed(provider).await), r#"{"ours":"2","theirs":"2"}"#);
     let (preview, written) = set(provider, &json!({"ours": "3", "theirs": "3"}), OURS, false).await;
     assert!(
         preview.conflicts.is_empty(),

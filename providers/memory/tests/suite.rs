@@ -63,7 +63,7 @@ struct Flawed {
 }
 
 impl Flawed {
-    async fn now(&self, write: &Write) -> Option<Box<Observed>> {
+    async fn now(&self, write: &Write) -> Option<Arc<Observed>> {
         let wanted = Wanted {
             key: write.key.clone(),
             facets: [
@@ -96,7 +96,7 @@ impl Flawed {
                 Ok(Observation::Present(observed))
             }
             (Flaw::ShowsSecrets, Ok(Observation::Present(mut observed))) => {
-                for state in observed.facets.values_mut() {
+                for state in Arc::make_mut(&mut observed).facets.values_mut() {
                     if let FacetState::Set(value) = state {
                         *value = Value::from_json(value.expose_json().unwrap());
                     }
@@ -272,7 +272,7 @@ impl Provider for Flawed {
     }
 }
 
-fn set(write: &Write, facet: Facet, desired: Desired, observed: Box<Observed>) -> Write {
+fn set(write: &Write, facet: Facet, desired: Desired, observed: Arc<Observed>) -> Write {
     let mut other = write.clone();
     other.guard = Guard::Same;
     other.action = Action::Set {

@@ -1,6 +1,7 @@
 //! Reading buckets: whether one exists, and its facets, all at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::future::join_all;
 use holdfast_contract::{FacetState, Observation, Observed, ProviderError, ResourceKey, Value, Wanted};
@@ -69,7 +70,7 @@ pub(crate) async fn bucket(client: &Client, wanted: &Wanted) -> Result<Observati
             facets.insert(asked.clone(), FacetState::Unreadable(error));
         }
     }
-    Ok(Observation::Present(Box::new(Observed {
+    Ok(Observation::Present(Arc::new(Observed {
         key: exact,
         uid: None,
         version: None,

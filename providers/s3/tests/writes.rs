@@ -10,6 +10,8 @@
 
 mod subject;
 
+use std::sync::Arc;
+
 use holdfast_contract::{
     Action, Desired, Facet, FacetState, Kind, Observation, Observed, ProviderError, Value,
 };
@@ -268,7 +270,7 @@ async fn a_sub_resource_is_deleted_only_where_its_document_was_just_read() {
             Action::Set {
                 facet: "lifecycle".into(),
                 desired: Box::new(desired),
-                observed: Box::new(observed.clone()),
+                observed: Arc::new(observed.clone()),
             },
         )
     };

@@ -208,7 +208,7 @@ impl Followed {
         let read = move |object: Json| {
             let name = object.pointer("/metadata/name").and_then(Json::as_str)?;
             let key = by_name.get(name)?.clone();
-            let seen = observed(&key, object).map(|observed| Observation::Present(Box::new(observed)));
+            let seen = observed(&key, object).map(|observed| Observation::Present(Arc::new(observed)));
             Some((key, seen))
         };
         Self {

@@ -187,7 +187,7 @@ impl Bench {
 
     pub async fn observe(&self, key: &ResourceKey) -> Observed {
         match self.try_observe(key).await.unwrap() {
-            Observation::Present(observed) => *observed,
+            Observation::Present(observed) => Arc::unwrap_or_clone(observed),
             Observation::Absent => panic!("{key} is absent"),
         }
     }
@@ -220,7 +220,7 @@ impl Bench {
             action: Action::Set {
                 facet: "object".into(),
                 desired: Box::new(desired),
-                observed: Box::new(observed.clone()),
+                observed: Arc::new(observed.clone()),
             },
             guard: Guard::Same,
             manager: US.to_owned(),

@@ -1,6 +1,7 @@
 //! What the tests ask of a provider, in few words.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use holdfast_contract::{
     Action, Desired, Facet, Guard, Observation, Observed, Provider, ProviderError, ResourceKey, Value,
@@ -42,7 +43,7 @@ pub async fn observe(
 
 pub async fn present(provider: &dyn Provider, key: &ResourceKey, facets: &[&str]) -> Observed {
     match observe(provider, key, facets).await.unwrap() {
-        Observation::Present(observed) => *observed,
+        Observation::Present(observed) => Arc::unwrap_or_clone(observed),
         Observation::Absent => panic!("{key} is absent"),
     }
 }
@@ -68,7 +69,7 @@ pub fn setting(facet: &str, document: serde_json::Value, observed: &Observed) ->
         Action::Set {
             facet: facet.into(),
             desired: Box::new(Desired::new(Value::from_json(document))),
-            observed: Box::new(observed.clone()),
+            observed: Arc::new(observed.clone()),
         },
     )
 }
