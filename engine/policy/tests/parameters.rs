@@ -169,7 +169,7 @@ fn a_parameter_without_a_value_is_named() {
      --> policy.yaml:6:17
       |
     6 |   parameters: { a: { type: string } }
-      |                 ^ give it one with --set a=…, or a default
+      |                 ^ give it one under `values`, with --set a=…, or as its default
 
     1 error in 1 file
     "#);

@@ -32,7 +32,7 @@ pub enum ProviderError {
         target: String,
     },
     /// The credentials themselves are missing, wrong or expired: an administrator has to mend them.
-    #[error("{service} does not accept these credentials: {message}")]
+    #[error("no credentials that {service} accepts: {message}")]
     Unauthenticated {
         /// Who said so.
         service: String,

@@ -64,7 +64,7 @@ pub(super) const SPEC: &[Row] = &[
     (
         "approve",
         Holds::Text,
-        "The hash of a plan that was held up by a limit and may now run.",
+        "The hash of a plan that was held up by a limit and may now run, once.",
     ),
     (
         "limits",

@@ -298,7 +298,9 @@ pub fn resolve_parameters(policy: &ValidPolicy, supplied: &[Supplied]) -> Result
             if !parameter.optional {
                 let message = format!("the parameter `{name}` has no value");
                 let fault = Diagnostic::error(Code::ParameterMissing, parameter.place.clone(), message);
-                faults.push(fault.with_hint(format!("give it one with --set {name}=…, or a default")));
+                faults.push(fault.with_hint(format!(
+                    "give it one under `values`, with --set {name}=…, or as its default"
+                )));
             }
             continue;
         };
