@@ -1,12 +1,13 @@
 //! What a person can say on the command line.
 
 use std::io::IsTerminal;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use holdfast_contract::{PolicyId, ServiceAccount};
+
+use crate::listen::Listen;
 
 /// Keep a cluster and its backup buckets as a policy says.
 #[derive(Debug, Parser)]
@@ -203,9 +204,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "COUNT", default_value_t = 8)]
     pub(crate) concurrency: usize,
 
-    /// Where /healthz, /readyz and /metrics are served; by default nowhere.
+    /// Where /healthz, /readyz and /metrics are served, such as 127.0.0.1:8080, or :8080 for every address that there is; by
+    /// default nowhere.
     #[arg(long, value_name = "ADDRESS:PORT")]
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Option<Listen>,
 
     /// The form of the log. `RUST_LOG` says what is logged.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]

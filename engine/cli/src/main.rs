@@ -3,6 +3,7 @@
 mod arguments;
 mod commands;
 mod interrupt;
+mod listen;
 mod policies;
 mod printer;
 mod world;

@@ -13,7 +13,6 @@ use holdfast_kubernetes::KubernetesFactory;
 use holdfast_policy::Diagnostics;
 use holdfast_s3::S3Factory;
 use sha2::{Digest, Sha256};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::Exit;
@@ -105,10 +104,8 @@ async fn start(arguments: Run, printer: Printer) -> Result<(), Exit> {
         state_namespace: namespace.clone(),
         meter,
     };
-    if let Some(address) = arguments.listen {
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|error| wrong(format!("nothing can be served at {address}: {error}")))?;
+    if let Some(listen) = arguments.listen {
+        let listener = listen.bind().await.map_err(wrong)?;
         let probes = Probes {
             health: health.clone(),
             metrics: metrics.clone(),
