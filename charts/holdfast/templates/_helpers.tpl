@@ -6,10 +6,16 @@
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
 {{- else if contains (include "holdfast.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- include "holdfast.release" . | trunc 52 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name (include "holdfast.name" .) | trunc 52 | trimSuffix "-" -}}
+{{- printf "%s-%s" (include "holdfast.release" .) (include "holdfast.name" .) | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
+{{- end -}}
+
+{{/* The release's name as a Service may be called: Helm takes points, too, and digits in front. */}}
+{{- define "holdfast.release" -}}
+{{- $name := .Release.Name | replace "." "-" -}}
+{{- if regexMatch "^[0-9]" $name }}r{{ end }}{{ $name -}}
 {{- end -}}
 
 {{/* What is cluster-wide bears the namespace in its name: two releases don't meet. */}}
@@ -18,8 +24,8 @@
 {{- end -}}
 
 {{- define "holdfast.selector" -}}
-app.kubernetes.io/name: {{ include "holdfast.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "holdfast.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "holdfast.labels" -}}
@@ -72,6 +78,23 @@ capabilities: { drop: [ALL] }
 {{- if $policy.enabled -}}{{- $names = append $names $name -}}{{- end -}}
 {{- end -}}
 {{- $names | sortAlpha | toJson -}}
+{{- end -}}
+
+{{/* The namespaces whose Policies are enforced, as a JSON list; those of all if it is empty. Shipped policies lie in the release's. */}}
+{{- define "holdfast.policyNamespaces" -}}
+{{- $places := .Values.policyNamespaces -}}
+{{- if and $places (include "holdfast.policies" . | fromJsonArray) -}}
+{{- $places = append $places .Release.Namespace -}}
+{{- end -}}
+{{- $places | uniq | toJson -}}
+{{- end -}}
+
+{{/* "true" where an object that `lookup` found isn't there, or is this release's: it may be made. Others' stay others'. */}}
+{{- define "holdfast.mayMake" -}}
+{{- $annotations := dig "metadata" "annotations" dict (.there | default dict) -}}
+{{- $name := get $annotations "meta.helm.sh/release-name" -}}
+{{- $namespace := get $annotations "meta.helm.sh/release-namespace" -}}
+{{- if or (not .there) (and (eq $name .release.Name) (eq $namespace .release.Namespace)) -}}true{{- end -}}
 {{- end -}}
 
 {{/* The role that managed-velero takes on by a token, if it is installed and does so. */}}

@@ -104,6 +104,16 @@ fn it_is_installed_upgraded_and_uninstalled_and_what_people_rely_on_stays() {
             Value::Null,
             "and may be deleted from now on"
         );
+        // Another release finds what this one has left, and leaves it as it is.
+        let another = [
+            "--namespace",
+            "elsewhere",
+            "--create-namespace",
+            "--dry-run=server",
+        ];
+        let text = helm(&[&["install", "another", chart], &another[..], &velero[..]].concat()).await;
+        assert!(text.contains("name: managed-velero"), "{text}");
+        assert!(!text.contains("name: velero-openshift-velero"), "{text}");
         for (api, kind, name) in [
             ("apps/v1", "Deployment", "holdfast"),
             ("v1", "ServiceAccount", "holdfast"),
