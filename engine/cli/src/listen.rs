@@ -14,16 +14,16 @@ impl FromStr for Listen {
 
     /// `127.0.0.1:8080`, `[::1]:8080`; `:8080` is every address that the machine has.
     fn from_str(text: &str) -> Result<Self, String> {
-        let fault = |_| format!("`{text}` is no address; write it like 127.0.0.1:8080, [::1]:8080 or :8080");
+        let fault = || format!("`{text}` is no address; write it like 127.0.0.1:8080, [::1]:8080 or :8080");
         match text.strip_prefix(':') {
             Some(port) => {
-                let port: u16 = port.parse().map_err(|_| fault(()))?;
+                let port: u16 = port.parse().map_err(|_| fault())?;
                 // Where there is version 6, the first takes connections of both versions.
                 let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
                 let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
                 Ok(Self(vec![v6, v4]))
             }
-            None => Ok(Self(vec![text.parse().map_err(|_| fault(()))?])),
+            None => Ok(Self(vec![text.parse().map_err(|_| fault())?])),
         }
     }
 }
