@@ -58,10 +58,14 @@ impl Shares {
         }
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let result = change(&mut self.state());
-        self.changes.send_replace(());
-        result
+    /// Makes a change. Whoever waits for one is woken if it made a difference, as it says, and else sleeps on: one that
+    /// waits tries again whenever it is woken.
+    fn change(&self, change: impl FnOnce(&mut State) -> bool) -> bool {
+        let is_changed = change(&mut self.state());
+        if is_changed {
+            self.changes.send_replace(());
+        }
+        is_changed
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -76,14 +80,27 @@ impl Shares {
     /// Nobody has to hold `policy` any more.
     pub(crate) fn leave(&self, policy: &PolicyId) {
         self.change(|state| {
-            state.wanted.remove(policy);
-            state.held.remove(policy);
+            let was_wanted = state.wanted.remove(policy);
+            state.held.remove(policy) || was_wanted
         });
     }
 
     /// This replica holds `policy` no longer.
     pub(crate) fn gave_back(&self, policy: &PolicyId) {
         self.change(|state| state.held.remove(policy));
+    }
+
+    /// These replicas are here.
+    fn are_here(&self, members: BTreeSet<Holder>) {
+        self.change(|state| {
+            let is_changed = state.members != members;
+            if is_changed {
+                let names: Vec<&str> = members.iter().map(|member| member.0.as_str()).collect();
+                tracing::info!(replicas = members.len(), names = ?names, "the policies are shared out");
+                state.members = members;
+            }
+            is_changed
+        });
     }
 
     fn reserve(&self, policy: &PolicyId) -> bool {
@@ -160,12 +177,7 @@ impl Shares {
                 Ok(mut members) => {
                     // What was just said may not show yet.
                     members.insert(self.holder.clone());
-                    let known = self.state().members.clone();
-                    if known != members {
-                        let names: Vec<&str> = members.iter().map(|member| member.0.as_str()).collect();
-                        tracing::info!(replicas = members.len(), names = ?names, "the policies are shared out");
-                        self.change(|state| state.members = members);
-                    }
+                    self.are_here(members);
                 }
                 Err(error) => tracing::warn!(%error, "which replicas there are can't be told"),
             }
@@ -186,25 +198,91 @@ impl Drop for Reserved<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use futures::poll;
+    use holdfast_contract::Registry;
+    use holdfast_memory::World;
+
     use super::*;
+
+    fn holders(names: &[&str]) -> BTreeSet<Holder> {
+        names.iter().map(|name| Holder((*name).to_owned())).collect()
+    }
+
+    fn policy(name: &str) -> PolicyId {
+        PolicyId {
+            namespace: "shop".to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn world() -> Arc<dyn StateStore> {
+        Arc::new(World::new(&Registry::default()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_replica_to_which_a_policy_does_not_come_rests_until_that_may_change() {
+        let (health, stop, one) = (Health::default(), Stop::default(), policy("p"));
+        let shares = Shares::new(Holder("b".to_owned()), Timing::default());
+        let store = world();
+        shares.are_here(holders(&["a", "b"]));
+        shares.want(&one);
+        let mut changes = shares.changes.subscribe();
+        let mut taking = pin!(shares.take(&store, &one, &health, &stop));
+        for _ in 0..60 {
+            // It is of one of the two, and nothing that is said now is news.
+            shares.want(&one);
+            shares.are_here(holders(&["a", "b"]));
+            shares.gave_back(&one);
+            shares.leave(&policy("another"));
+            assert!(poll!(&mut taking).is_pending());
+            tokio::time::advance(Duration::from_secs(10)).await;
+            assert!(
+                !changes.has_changed().unwrap(),
+                "it woke itself, and whoever waits"
+            );
+        }
+        assert_eq!(health.live(), Ok(()));
+
+        changes.mark_unchanged();
+        shares.are_here(holders(&["b"]));
+        let began = tokio::time::Instant::now();
+        taking.await.release().await;
+        assert_eq!(began.elapsed(), Duration::ZERO, "at once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_replica_takes_a_policy_at_once_when_its_share_grows() {
+        let (health, stop) = (Health::default(), Stop::default());
+        let shares = Shares::new(Holder("b".to_owned()), Timing::default());
+        let store = world();
+        let one = policy("p");
+        shares.are_here(holders(&["a", "b"]));
+        shares.want(&one);
+        let mut taking = pin!(shares.take(&store, &one, &health, &stop));
+        assert!(poll!(&mut taking).is_pending());
+        let began = tokio::time::Instant::now();
+        shares.want(&policy("q"));
+        taking.await.release().await;
+        assert_eq!(began.elapsed(), Duration::ZERO, "at once");
+    }
 
     #[test]
     fn sixty_policies_make_twenty_for_each_of_three_and_a_rest_goes_to_the_first() {
-        let holders: Vec<Holder> = ["a", "b", "c"].map(|name| Holder(name.to_owned())).to_vec();
+        let holders = holders(&["a", "b", "c"]);
         for (policies, shares) in [
             (60, [20, 20, 20]),
             (61, [21, 20, 20]),
             (2, [1, 1, 0]),
             (0, [0, 0, 0]),
         ] {
-            let wanted = (0..policies).map(|number| PolicyId {
-                namespace: "shop".to_owned(),
-                name: format!("p{number}"),
-            });
+            let wanted = (0..policies).map(|number| policy(&format!("p{number}")));
             let state = State {
                 wanted: wanted.collect(),
                 held: BTreeSet::new(),
-                members: holders.iter().cloned().collect(),
+                members: holders.clone(),
             };
             let targets: Vec<usize> = holders.iter().map(|holder| state.target(holder)).collect();
             assert_eq!(targets, shares);
@@ -214,10 +292,7 @@ mod tests {
     #[test]
     fn a_replica_that_knows_of_nobody_takes_all() {
         let state = State {
-            wanted: BTreeSet::from([PolicyId {
-                namespace: "shop".to_owned(),
-                name: "p".to_owned(),
-            }]),
+            wanted: BTreeSet::from([policy("p")]),
             ..State::default()
         };
         assert_eq!(state.target(&Holder("a".to_owned())), 1);
