@@ -203,7 +203,7 @@ impl Client {
             .and_then(|json| serde_json::from_value(json).ok())
             .unwrap_or_default();
         status.code = head.status.as_u16();
-        status.retry_after = retry_after(&head.headers);
+        status.seconds_of_header = retry_after(&head.headers);
         Err(self.refused(status))
     }
 
@@ -236,7 +236,7 @@ impl Client {
                 .and_then(|bytes| serde_json::from_slice(&bytes).ok())
                 .unwrap_or_default();
             status.code = head.status.as_u16();
-            status.retry_after = retry_after(&head.headers);
+            status.seconds_of_header = retry_after(&head.headers);
             if status.code == 401 {
                 // The next try comes with what is on disk by then.
                 *self.inner.write().await = build(&self.config).map_err(Failure::Lost)?;

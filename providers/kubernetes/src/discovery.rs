@@ -327,7 +327,7 @@ async fn page(client: &Client, path: &str) -> Result<GroupList, ProviderError> {
             },
             429 => ProviderError::Throttled {
                 service: SERVICE.to_owned(),
-                retry_after: status.retry_after,
+                retry_after: status.retry_after(),
             },
             code => lost(format!("it answered {code} to GET {path}")),
         })

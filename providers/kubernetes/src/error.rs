@@ -7,6 +7,8 @@ use serde::Deserialize;
 
 /// Who answers, in messages.
 pub(crate) const SERVICE: &str = "the Kubernetes API";
+/// The longest wait that a server is believed to want, wherever it says so.
+const ASKED_MAX: Duration = Duration::from_hours(1);
 
 /// The API server's own account of a failure: `Status` of `meta/v1`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -18,7 +20,7 @@ pub(crate) struct Status {
     pub(crate) details: Details,
     /// From the header, where the body doesn't say it.
     #[serde(skip)]
-    pub(crate) retry_after: Option<Duration>,
+    pub(crate) seconds_of_header: Option<u64>,
 }
 
 /// What a [`Status`] is about.
@@ -95,11 +97,10 @@ impl Status {
         self.details.causes.iter().any(|cause| cause.reason == reason)
     }
 
-    fn retry_after(&self) -> Option<Duration> {
-        self.details
-            .retry_after_seconds
-            .map(Duration::from_secs)
-            .or(self.retry_after)
+    /// How long the server asks to wait.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.details.retry_after_seconds.or(self.seconds_of_header)?;
+        Some(Duration::from_secs(seconds).min(ASKED_MAX))
     }
 
     /// The fields that can't be changed on what exists, if that and nothing else is why it was refused: made anew, the

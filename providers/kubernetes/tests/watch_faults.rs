@@ -170,6 +170,54 @@ async fn a_throttled_watch_waits_as_it_was_asked_to() {
 }
 
 #[tokio::test]
+async fn a_wait_without_measure_is_told_at_once_and_ends_after_ten_minutes() {
+    for (name, headers, details) in [
+        ("day", "retry-after: 86400\r\n", json!({})),
+        ("ages", "retry-after: 18446744073709551615\r\n", json!({})),
+        ("told", "", json!({ "retryAfterSeconds": u64::MAX })),
+    ] {
+        let throttled =
+            json!({ "kind": "Status", "code": 429, "reason": "TooManyRequests", "details": details });
+        let script = play(&format!("wait-{name}"), move |number| match number {
+            0 => list(Some("7")),
+            1 => watch(&[], A_WHILE),
+            2 => (429, headers, throttled.clone()).into(),
+            3 => list(Some("8")),
+            _ => watch(&[event("MODIFIED", object("12"))], LASTS),
+        })
+        .await;
+        let mut watching = begin(&script).await;
+        watching
+            .until("the wait is told", |watching| watching.told.len() > 1)
+            .await;
+        assert!(
+            watching.told[1].contains("asks to slow down"),
+            "{:?}",
+            watching.told
+        );
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_mins(10)).await;
+        tokio::time::resume();
+        watching
+            .until("the change", |watching| watching.count("present 12") == 1)
+            .await;
+        assert_eq!(watching.count("present 8"), 1, "{:?}", watching.told);
+    }
+}
+
+#[tokio::test]
+async fn a_list_whose_watch_has_to_wait_for_long_is_not_told_as_what_there_is() {
+    let script = play("wait-first", |number| match number {
+        0 => list(Some("7")),
+        _ => (429, "retry-after: 300\r\n", json!({})).into(),
+    })
+    .await;
+    let mut watching = begin(&script).await;
+    watching.during(Duration::from_secs(2)).await;
+    assert_eq!(watching.told, ["x: the Kubernetes API asks to slow down"]);
+}
+
+#[tokio::test]
 async fn watches_that_end_at_once_are_begun_at_growing_intervals() {
     let script = play("short", |number| match number {
         0 => list(Some("7")),

@@ -28,12 +28,7 @@ pub(super) fn wait(repeatable: Repeatable, failure: &Failure, tried: u32) -> Opt
         500 | 502 => repeatable == Repeatable::Read && !status.is_misfit(),
         _ => false,
     };
-    let asked = status
-        .details
-        .retry_after_seconds
-        .map(Duration::from_secs)
-        .or(status.retry_after);
-    match asked {
+    match status.retry_after() {
         _ if !again => None,
         Some(asked) if asked > WAIT_MAX => None,
         Some(asked) => Some(asked.max(backoff)),
@@ -58,10 +53,9 @@ pub(crate) fn varied(longest: Duration) -> Duration {
     longest / 2 + longest.mul_f64(chance() / 2.0)
 }
 
-/// How long the server asks to wait.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
+/// For how many seconds the server asks to wait.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -72,7 +66,7 @@ mod tests {
     fn refused(code: u16, after: Option<u64>) -> Failure {
         Failure::Refused(Box::new(Status {
             code,
-            retry_after: after.map(Duration::from_secs),
+            seconds_of_header: after,
             ..Status::default()
         }))
     }
@@ -98,6 +92,23 @@ mod tests {
         let wait = |after| wait(Repeatable::Read, &refused(429, Some(after)), 1);
         assert_eq!(wait(3), Some(Duration::from_secs(3)));
         assert_eq!(wait(60), None);
+    }
+
+    #[test]
+    fn no_wait_that_a_server_asks_for_is_longer_than_an_hour_wherever_it_says_so() {
+        for (asked, taken) in [(90, 90), (86_400, 3600), (u64::MAX, 3600)] {
+            let taken = Some(Duration::from_secs(taken));
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, asked.into());
+            let by_header = Status {
+                seconds_of_header: retry_after(&headers),
+                ..Status::default()
+            };
+            assert_eq!(by_header.retry_after(), taken);
+            let body = serde_json::json!({ "details": { "retryAfterSeconds": asked } });
+            let by_body: Status = serde_json::from_value(body).unwrap();
+            assert_eq!(by_body.retry_after(), taken);
+        }
     }
 
     #[test]

@@ -349,11 +349,12 @@ impl<T: Send> Feed<T> {
                     return self.failed(error, Phase::List);
                 }
                 match listed {
-                    // The list is of this moment, and the watch goes on from its version: it is told before the watch stands.
+                    // The list is of this moment, and the watch goes on from its version: it is told before the watch stands,
+                    // unless that won't be for long.
                     Some(listed) if self.trouble.is_over() => {
                         self.trouble.told_all();
-                        self.failed(error, Phase::Begin(resource, version, None));
-                        Some(Event::Listed(listed))
+                        let failed = self.failed(error, Phase::Begin(resource, version, None));
+                        Some(failed.unwrap_or(Event::Listed(listed)))
                     }
                     listed => self.failed(error, Phase::Begin(resource, version, listed)),
                 }

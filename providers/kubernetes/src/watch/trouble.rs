@@ -15,6 +15,9 @@ const OUTAGE_PAUSES: u32 = 6;
 const OUTAGE: Duration = Duration::from_mins(1);
 /// For how long it does while the server refuses: one that has just started may refuse what it grants a moment later.
 const REFUSAL: Duration = Duration::from_secs(5);
+/// The longest wait that is granted to a server that asks for one: who is told nothing of it goes by what is old.
+const ASKED_MAX: Duration = Duration::from_mins(10);
+
 /// What has gone wrong lately.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
@@ -29,7 +32,8 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
-    /// Counts a failure of `now`, after which nothing is asked for `wait` at least; whether it has to be told.
+    /// Counts a failure of `now`, after which nothing is asked for `wait` at least, as far as that is granted; whether it
+    /// has to be told.
     pub(super) fn add(&mut self, error: &ProviderError, wait: Duration, now: Instant) -> bool {
         let since = *self.since.get_or_insert(now);
         self.failures = self.failures.saturating_add(1);
@@ -39,6 +43,7 @@ impl Trouble {
         } else {
             self.failures
         };
+        let wait = wait.min(ASKED_MAX);
         self.not_before = Some(now + pause(failures).max(wait));
         let grace = match error {
             _ if !self.is_known => Duration::ZERO,
@@ -51,7 +56,8 @@ impl Trouble {
             Some(told) => told != discriminant(error) && !transient,
             None => true,
         };
-        let due = is_news && now.duration_since(since) >= grace;
+        // Until the wait is over nobody is told anything else.
+        let due = is_news && now.duration_since(since).saturating_add(wait) >= grace;
         if due {
             self.told = Some(discriminant(error));
             self.is_known = false;
@@ -163,6 +169,20 @@ mod tests {
         let outage = pause_after(&lost("reset"), 20, Duration::ZERO);
         assert!(outage >= seconds(5) && outage < seconds(13), "{outage:?}");
         assert_eq!(pause_after(&lost("reset"), 1, seconds(90)), seconds(90));
+    }
+
+    #[test]
+    fn a_wait_without_measure_is_cut_short_and_a_long_one_is_told_at_once() {
+        let tells = |wait: Duration| {
+            let (now, mut trouble) = (Instant::now(), Trouble::default());
+            trouble.told_all();
+            let told = trouble.add(&lost("throttled"), wait, now);
+            (told, trouble.not_before.unwrap() - now)
+        };
+        assert_eq!(tells(seconds(59)), (false, seconds(59)));
+        assert_eq!(tells(seconds(60)), (true, seconds(60)));
+        assert_eq!(tells(seconds(86_400)), (true, ASKED_MAX));
+        assert_eq!(tells(Duration::MAX), (true, ASKED_MAX));
     }
 
     #[test]
