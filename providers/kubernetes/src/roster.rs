@@ -223,7 +223,7 @@ impl Roster for KubernetesRoster {
 /// while we looked on. A clock alone may be wrong.
 fn is_forgotten(lease: &Json, unchanged: Duration) -> bool {
     let duration = lease::duration(lease);
-    let long = duration * FORGOTTEN_AFTER;
+    let long = duration.saturating_mul(FORGOTTEN_AFTER);
     unchanged >= long || unchanged >= duration && lease::age(lease) >= long
 }
 
@@ -293,5 +293,7 @@ mod tests {
         lease["spec"]["renewTime"] = json!("2020-01-01T00:00:00.000000Z");
         assert!(!is_forgotten(&lease, 9 * second), "its clock may be behind");
         assert!(is_forgotten(&lease, 10 * second));
+        lease["spec"]["leaseDurationSeconds"] = json!(u64::MAX);
+        assert!(!is_forgotten(&lease, 1000 * second), "it is held for ever");
     }
 }
