@@ -9,6 +9,8 @@ use crate::xml;
 
 /// As much of a service's own words as a message repeats.
 const MAX_WORDS: usize = 300;
+/// The longest wait that a service is believed to want.
+const ASKED_MAX: Duration = Duration::from_hours(1);
 
 /// A refusal, as the service worded it.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +57,7 @@ impl Refusal {
                 .map(str::to_owned),
             retry_after: header("retry-after")
                 .and_then(|seconds| seconds.trim().parse().ok())
-                .map(Duration::from_secs),
+                .map(|seconds| Duration::from_secs(seconds).min(ASKED_MAX)),
         }
     }
 
@@ -312,15 +314,17 @@ mod tests {
     }
 
     #[test]
-    fn throttling_says_how_long() {
-        let answer = error(
-            503,
-            &[("retry-after", "7")],
-            "<Error><Code>SlowDown</Code></Error>",
-        );
-        let ProviderError::Throttled { retry_after, .. } = answer else {
-            panic!("{answer}");
-        };
-        assert_eq!(retry_after, Some(Duration::from_secs(7)));
+    fn throttling_says_how_long_and_never_longer_than_an_hour() {
+        for (asked, taken) in [("7", 7), ("86400", 3600), ("18446744073709551615", 3600)] {
+            let answer = error(
+                503,
+                &[("retry-after", asked)],
+                "<Error><Code>SlowDown</Code></Error>",
+            );
+            let ProviderError::Throttled { retry_after, .. } = answer else {
+                panic!("{answer}");
+            };
+            assert_eq!(retry_after, Some(Duration::from_secs(taken)));
+        }
     }
 }

@@ -111,6 +111,17 @@ fn lifecycle_rules_that_mean_the_same_are_equal() {
 }
 
 #[test]
+fn a_date_of_no_year_that_can_be_written_is_a_text_like_any_other() {
+    let expires = |date: &str| rule(&json!({"expiration": {"date": date}}));
+    let last = "9999-12-31T23:59:59-12:00";
+    assert_eq!(paths("lifecycle", expires(last), expires(last)), [""; 0]);
+    assert_eq!(
+        paths("lifecycle", expires("2030-01-01"), expires(last)),
+        ["rules[a].expiration.date"]
+    );
+}
+
+#[test]
 fn a_filter_compares_whole() {
     let differs = |ours: serde_json::Value, theirs: serde_json::Value| {
         paths(

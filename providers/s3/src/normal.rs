@@ -245,7 +245,7 @@ fn date(text: &str) -> String {
     };
     OffsetDateTime::parse(&full, &Rfc3339)
         .ok()
-        .map(|moment| moment.to_offset(time::UtcOffset::UTC))
+        .and_then(|moment| moment.checked_to_offset(time::UtcOffset::UTC))
         .and_then(|moment| moment.replace_nanosecond(0).ok())
         .and_then(|moment| moment.format(&Rfc3339).ok())
         .unwrap_or_else(|| text.to_owned())

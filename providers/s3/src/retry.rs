@@ -55,7 +55,7 @@ where
             Outcome::Final | Outcome::InDoubt => return result,
         };
         let pause = pause(number).max(asked.unwrap_or_default());
-        if number >= ATTEMPTS || Instant::now() + pause >= end {
+        if number >= ATTEMPTS || pause >= end.duration_since(Instant::now()) {
             return result;
         }
         tokio::time::sleep(pause).await;
@@ -172,5 +172,6 @@ mod tests {
         assert_eq!(attempts(Repeat::Safe, asks("5")).await, 2);
         assert!(start.elapsed() >= Duration::from_secs(5));
         assert_eq!(attempts(Repeat::Safe, asks("600")).await, 1);
+        assert_eq!(attempts(Repeat::Safe, asks("18446744073709551615")).await, 1);
     }
 }
