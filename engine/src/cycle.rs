@@ -45,6 +45,12 @@ pub enum EngineError {
     /// The cluster or the store of state can't be reached.
     #[error(transparent)]
     Provider(#[from] holdfast_contract::ProviderError),
+    /// What a policy looks at could not be read in this time.
+    #[error(
+        "reading took longer than {} minutes: a service answers too slowly, or the policy looks at too much",
+        .0.as_secs() / 60
+    )]
+    Slow(std::time::Duration),
     /// A fault of this program.
     #[error("this is a fault of holdfast: {0}")]
     Transition(#[from] IllegalTransition),

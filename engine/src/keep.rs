@@ -19,6 +19,7 @@ use crate::lease::Timing;
 use crate::ledger::LedgerError;
 use crate::objects;
 use crate::report::{Applied, Report};
+use crate::values::NoParameters;
 
 mod cycle;
 mod due;
@@ -171,18 +172,27 @@ impl Engine {
         let mut trigger = options.trigger.clone();
         let mut failures: u32 = 0;
         while !options.stop.is_stopped() {
-            let parameters = self.parameters(policy, self.evaluator(), &options.overrides);
-            let faults = match options.stop.unless_stopped(parameters).await? {
+            let parameters = self.read_parameters(policy, self.evaluator(), &options.overrides);
+            let NoParameters { faults, unread } = match options.stop.unless_stopped(parameters).await? {
                 Ok(parameters) => {
                     teller(Kept::Valid);
                     return Some(parameters);
                 }
-                Err(faults) => faults,
+                Err(no) => no,
             };
-            teller(Kept::Invalid(&faults));
             failures = failures.saturating_add(1);
             // Not watched: nothing is enforced that would have to be quiet.
-            let wait = jittered(Duration::from_secs(u64::from(failures.min(6)).saturating_mul(5)));
+            let mut wait = jittered(Duration::from_secs(u64::from(failures.min(6)).saturating_mul(5)));
+            match unread.filter(ProviderError::is_transient) {
+                Some(error) => {
+                    wait = pause(failures, &error);
+                    teller(Kept::Failed {
+                        error: &error.into(),
+                        pause: wait,
+                    });
+                }
+                None => teller(Kept::Invalid(&faults)),
+            }
             rest(wait, &mut trigger, options, teller).await;
         }
         None

@@ -221,22 +221,24 @@ impl Snapshot {
         })
     }
 
-    /// Forgets what is wanted no more: of `keys`, of the resources at `addresses`, of the facts with `lists`. What a list
-    /// has told stays as long as the list, which tells nothing of it again.
-    pub(crate) fn retain(
-        &mut self,
-        keys: &BTreeSet<&ResourceKey>,
-        addresses: &BTreeSet<&Address>,
-        lists: &BTreeSet<&String>,
-    ) {
-        self.lists.retain(|name, _| lists.contains(name));
-        self.told.retain(|name, _| lists.contains(name));
+    /// Forgets what was read of anything but `keys`. What a list has told stays as long as the list, which tells nothing of
+    /// it again.
+    pub(crate) fn retain_observed(&mut self, keys: &BTreeSet<&ResourceKey>) {
         let told = &self.told;
         let is_told = |key: &ResourceKey| told.values().any(|told| told.covers(key));
-        self.forgotten.retain(is_told);
         self.observations
             .retain(|key, _| keys.contains(key) || is_told(key));
         self.asked.retain(|key, _| keys.contains(key) || is_told(key));
+    }
+
+    /// Forgets what is wanted no more: of the resources at other places than `addresses`, of other facts than those with
+    /// `lists`.
+    pub(crate) fn retain(&mut self, addresses: &BTreeSet<&Address>, lists: &BTreeSet<&String>) {
+        self.lists.retain(|name, _| lists.contains(name));
+        self.told.retain(|name, _| lists.contains(name));
+        let told = &self.told;
+        self.forgotten
+            .retain(|key| told.values().any(|told| told.covers(key)));
         self.searches.retain(|address, _| addresses.contains(address));
         self.absences.retain(|address, _| addresses.contains(address));
     }
@@ -487,10 +489,12 @@ mod tests {
             Ok(vec![found("listed")]),
         );
         let (keys, maps) = (BTreeSet::from([&own.key]), "maps".to_owned());
-        snapshot.retain(&keys, &BTreeSet::new(), &BTreeSet::from([&maps]));
+        snapshot.retain(&BTreeSet::new(), &BTreeSet::from([&maps]));
+        snapshot.retain_observed(&keys);
         assert!(snapshot.get(&own.key).is_some() && snapshot.get(&listed.key).is_some());
         assert!(snapshot.get(&left.key).is_none() && snapshot.search(&address).is_none());
-        snapshot.retain(&keys, &BTreeSet::new(), &BTreeSet::new());
+        snapshot.retain(&BTreeSet::new(), &BTreeSet::new());
+        snapshot.retain_observed(&keys);
         assert!(snapshot.get(&listed.key).is_none() && snapshot.list("maps").is_none());
     }
 

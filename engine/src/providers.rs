@@ -170,6 +170,8 @@ enum Reading {
     /// It wasn't, as another came first.
     #[default]
     None,
+    /// It could not be.
+    Failed,
     /// The version that it had; none where it wasn't there.
     At(Option<Version>),
 }
@@ -197,6 +199,8 @@ impl Providers {
     pub(crate) fn is_rotated(&self, key: &ResourceKey, version: Option<&Version>) -> bool {
         match self.secrets.get(key).map(|used| &used.read) {
             Some(Reading::At(read)) => read.as_ref() != version,
+            // Now it can be.
+            Some(Reading::Failed) => true,
             Some(Reading::None) | None => false,
         }
     }
@@ -232,6 +236,11 @@ impl Providers {
         self.failed.get(name)
     }
 
+    /// Those that could not be opened.
+    pub(crate) fn failed(&self) -> impl Iterator<Item = &ProviderName> {
+        self.failed.keys()
+    }
+
     /// Forgets what could not be opened, so that it is tried again.
     pub fn forget_failures(&mut self) {
         self.failed.clear();
@@ -245,8 +254,8 @@ impl Providers {
         self.note_secrets(settings);
         let mut read = Vec::new();
         let opened = self.try_open(settings, &mut read).await;
-        for (key, version) in read {
-            self.secrets.entry(key).or_default().read = Reading::At(version);
+        for (key, reading) in read {
+            self.secrets.entry(key).or_default().read = reading;
         }
         match opened {
             Ok(provider) => {
@@ -273,11 +282,11 @@ impl Providers {
         })
     }
 
-    /// `read`: the Secrets that it looked at, each at its version.
+    /// `read`: the Secrets that it looked at.
     async fn try_open(
         &self,
         settings: &ProviderSettings,
-        read: &mut Vec<(ResourceKey, Option<Version>)>,
+        read: &mut Vec<(ResourceKey, Reading)>,
     ) -> Result<Arc<dyn Provider>, ProviderError> {
         let factory =
             self.registry
@@ -315,7 +324,7 @@ impl Providers {
         &self,
         provider: &ProviderName,
         list: &[Credential],
-        read: &mut Vec<(ResourceKey, Option<Version>)>,
+        read: &mut Vec<(ResourceKey, Reading)>,
     ) -> Result<CredentialSource, ProviderError> {
         let mut missing = Vec::new();
         for credential in list {
@@ -344,7 +353,7 @@ impl Providers {
         &self,
         namespace: &str,
         name: &str,
-        read: &mut Vec<(ResourceKey, Option<Version>)>,
+        read: &mut Vec<(ResourceKey, Reading)>,
     ) -> Result<Option<CredentialSource>, ProviderError> {
         let cluster = self.cluster()?;
         let key = objects::key(&objects::secret(), Some(namespace), name);
@@ -353,11 +362,16 @@ impl Providers {
             facets: [objects::facet()].into(),
         };
         let mut results = cluster.observe(std::slice::from_ref(&wanted)).await;
-        let Some(Observation::Present(observed)) = results.pop().transpose()? else {
-            read.push((wanted.key, None));
+        let found = results.pop().transpose();
+        let reading = match &found {
+            Ok(Some(Observation::Present(observed))) => Reading::At(observed.version.clone()),
+            Ok(Some(Observation::Absent) | None) => Reading::At(None),
+            Err(_) => Reading::Failed,
+        };
+        read.push((wanted.key, reading));
+        let Some(Observation::Present(observed)) = found? else {
             return Ok(None);
         };
-        read.push((wanted.key, observed.version.clone()));
         let data = observed
             .value(&objects::facet())
             .and_then(|document| document.get("data"));

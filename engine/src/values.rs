@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdfast_contract::{Observation, ResourceKey, Wanted};
+use holdfast_contract::{Observation, ProviderError, ResourceKey, Wanted};
 use holdfast_expression::Value;
 use holdfast_policy::{
     Code, Diagnostic, Diagnostics, Parameters, Supplied, ValidPolicy, ValuesFrom, ValuesSource,
@@ -14,6 +14,21 @@ use crate::evaluate::{Evaluator, NoAnswer};
 use crate::objects;
 use crate::scope::Roots;
 
+/// Why parameters have no values.
+#[derive(Debug)]
+pub(crate) struct NoParameters {
+    /// In words, with the places.
+    pub(crate) faults: Diagnostics,
+    /// Why a source could not be read; none where it is what they hold that is wrong.
+    pub(crate) unread: Option<ProviderError>,
+}
+
+impl From<Diagnostics> for NoParameters {
+    fn from(faults: Diagnostics) -> Self {
+        Self { faults, unread: None }
+    }
+}
+
 impl Engine {
     /// The values of `policy`'s parameters: defaults, its own values, what `valuesFrom` names, then `overrides`, each
     /// winning over those before it.
@@ -23,6 +38,17 @@ impl Engine {
         evaluator: Evaluator<'_>,
         overrides: &[Supplied],
     ) -> Result<Parameters, Diagnostics> {
+        let read = self.read_parameters(policy, evaluator, overrides).await;
+        read.map_err(|no| no.faults)
+    }
+
+    /// The same, where it matters whether what is wrong may be right the next time.
+    pub(crate) async fn read_parameters(
+        &self,
+        policy: &ValidPolicy,
+        evaluator: Evaluator<'_>,
+        overrides: &[Supplied],
+    ) -> Result<Parameters, NoParameters> {
         let mut supplied = Vec::new();
         if !policy.values_from.is_empty() {
             let providers = open_cluster(self, policy).await;
@@ -31,7 +57,7 @@ impl Engine {
             }
         }
         supplied.extend(overrides.iter().cloned());
-        resolve_parameters(policy, &supplied)
+        Ok(resolve_parameters(policy, &supplied)?)
     }
 
     /// The objects that parameters' values come from, as far as they can be named.
@@ -69,7 +95,7 @@ async fn read(
     from: &ValuesFrom,
     evaluator: Evaluator<'_>,
     providers: &crate::providers::Providers,
-) -> Result<Vec<Supplied>, Diagnostics> {
+) -> Result<Vec<Supplied>, NoParameters> {
     let fault = |message: String| {
         let mut faults = Diagnostics::new();
         for source in policy.sources.iter() {
@@ -80,7 +106,11 @@ async fn read(
             from.place.clone(),
             message,
         ));
-        faults
+        NoParameters::from(faults)
+    };
+    let unread = |origin: &str, error: &ProviderError| NoParameters {
+        unread: Some(error.clone()),
+        ..fault(format!("{origin} can't be read: {error}"))
     };
     let key = place_of(policy, from, evaluator).map_err(|no| fault(no.sentence()))?;
     let (word, secret) = match from.source {
@@ -92,20 +122,14 @@ async fn read(
         key.namespace.as_deref().unwrap_or_default(),
         key.name
     );
-    let Some(cluster) = providers.open().get(&objects::PROVIDER.into()) else {
-        let why = providers
-            .failure(&objects::PROVIDER.into())
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        return Err(fault(format!("{origin} can't be read: {why}")));
-    };
+    let cluster = providers.cluster().map_err(|error| unread(&origin, &error))?;
     let wanted = Wanted {
         key,
         facets: [objects::facet()].into(),
     };
     let observation = match cluster.observe(std::slice::from_ref(&wanted)).await.pop() {
         Some(Ok(observation)) => observation,
-        Some(Err(error)) => return Err(fault(format!("{origin} can't be read: {error}"))),
+        Some(Err(error)) => return Err(unread(&origin, &error)),
         None => return Err(fault(format!("{origin} was not read"))),
     };
     let Observation::Present(observed) = observation else {
@@ -125,13 +149,13 @@ async fn read(
     };
     if let Some(key) = &from.key {
         return match entries.get(key) {
-            Some(text) => Supplied::document(&origin, text, secret),
+            Some(text) => Ok(Supplied::document(&origin, text, secret)?),
             None if from.optional => Ok(Vec::new()),
             None => Err(fault(format!("{origin} has no key {key}"))),
         };
     }
-    entries
+    let supplied = entries
         .iter()
-        .map(|(name, text)| Supplied::entry(policy, &origin, name, text, secret))
-        .collect()
+        .map(|(name, text)| Supplied::entry(policy, &origin, name, text, secret));
+    Ok(supplied.collect::<Result<_, Diagnostics>>()?)
 }

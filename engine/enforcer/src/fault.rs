@@ -58,6 +58,7 @@ impl Fault {
             | EngineError::Ledger(LedgerError::Store(error))
             | EngineError::Provider(error) => of_provider(error),
             EngineError::Ledger(LedgerError::Unreadable { .. }) => ConditionReason::LedgerUnreadable,
+            EngineError::Slow(_) => ConditionReason::Unreachable,
             EngineError::Transition(_) => ConditionReason::InternalError,
         };
         Some(Self::new(reason, error.to_string()))

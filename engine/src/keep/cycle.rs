@@ -1,7 +1,8 @@
 //! One cycle: passes and writes, until there is nothing left to do but to wait.
 
 use super::{
-    Duration, EngineError, Instant, Keeper, Kept, Mode, Pass, ProviderName, ResourceKey, Run, Session, Wanted,
+    Duration, EngineError, Instant, Keeper, Kept, Mode, Pass, ProviderName, ResourceKey, Run, Session,
+    Wanted, timeout,
 };
 use crate::phase::Phase;
 use crate::step::Plan;
@@ -12,6 +13,9 @@ use std::collections::BTreeSet;
 const PASSES: usize = 64;
 /// What a service can't push is read again before it is written, if it was read before that.
 const FRESH: Duration = Duration::from_secs(15);
+/// A pass that reads for so long is given up and begun anew after a pause: its services answer too slowly for what the policy
+/// looks at, and whoever watches over this process must not take that for a loop that is stuck.
+const SLOW: Duration = Duration::from_mins(10);
 
 impl Keeper<'_> {
     /// Where everything stands after it; none if it was stopped before it knew.
@@ -69,8 +73,10 @@ impl Keeper<'_> {
         if stop.is_stopped() {
             return Ok(None);
         }
-        let pass = stop.unless_stopped(self.session.settled_pass()).await;
-        pass.filter(|_| !stop.is_stopped()).transpose()
+        let pass = timeout(SLOW, self.session.settled_pass());
+        let pass = stop.unless_stopped(pass).await.filter(|_| !stop.is_stopped());
+        pass.map(|pass| pass.unwrap_or(Err(EngineError::Slow(SLOW))))
+            .transpose()
     }
 
     pub(super) fn may_write(&self) -> bool {
@@ -99,8 +105,10 @@ impl Keeper<'_> {
 
     /// Forgets all that no service pushes, so that it is read again.
     pub(super) fn forget_unpushed(&mut self, now: Instant) {
-        let open = self.session.providers.open().keys();
-        let unpushed: Vec<ProviderName> = open.filter(|name| !self.pushes(name)).cloned().collect();
+        let providers = &self.session.providers;
+        let open = providers.open().keys().filter(|name| !self.pushes(name));
+        // What could not be opened may be by now.
+        let unpushed: Vec<ProviderName> = open.chain(providers.failed()).cloned().collect();
         for name in &unpushed {
             self.session.snapshot.forget_provider(name);
         }
@@ -121,22 +129,26 @@ impl Keeper<'_> {
 
     /// Forgets all that the pass did not look at: a policy is kept for months, and what it looks at changes.
     pub(super) fn forget_unwanted(&mut self, pass: &Pass) {
-        // One that was stopped by its requirements looked at nothing, and goes on where it was.
-        if !pass.report.unmet.is_empty() {
-            return;
-        }
         let session = &mut self.session;
         let looked_at = pass.looked_at.iter().map(|(wanted, _)| &wanted.key);
         let facts = session.fact_keys.values().chain(&self.sources);
-        let keys = looked_at.chain(facts).chain(session.providers.secrets());
-        let resources = pass.plan.resources.iter();
-        let addresses: BTreeSet<_> = resources.map(|resource| &resource.address).collect();
-        let lists = session.fact_lists.keys().collect();
-        session.snapshot.retain(&keys.collect(), &addresses, &lists);
-        session
-            .left_alone
-            .retain(|(address, _), _| addresses.contains(address));
-        self.run.retain(&addresses);
+        let keys: BTreeSet<_> = looked_at
+            .chain(facts)
+            .chain(session.providers.secrets())
+            .collect();
+        // One that was stopped by its requirements looked at nothing, and goes on where it was; but what isn't watched
+        // meanwhile has to be read again.
+        if pass.report.unmet.is_empty() {
+            let resources = pass.plan.resources.iter();
+            let addresses: BTreeSet<_> = resources.map(|resource| &resource.address).collect();
+            let lists = session.fact_lists.keys().collect();
+            session.snapshot.retain(&addresses, &lists);
+            session
+                .left_alone
+                .retain(|(address, _), _| addresses.contains(address));
+            self.run.retain(&addresses);
+        }
+        session.snapshot.retain_observed(&keys);
     }
 
     /// What of a pass is not settled, and no service tells when it is.

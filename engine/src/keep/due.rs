@@ -1,6 +1,6 @@
 //! When the next cycle is due although nobody says anything.
 
-use super::{Duration, Instant, Keeper, Pass, Run, jittered, pause};
+use super::{Duration, Instant, Keeper, Pass, ProviderError, Run, jittered, pause};
 use crate::clock::after;
 
 /// How long what waits is left alone at first, and at most, before it is read again.
@@ -28,6 +28,9 @@ pub(super) struct Due {
     /// When what could not be read is tried again, and how often that has failed in a row.
     retry: Option<Instant>,
     failures: u32,
+    /// When parameters whose source could not be read are to be read again, and how often that has failed in a row.
+    parameters: Option<Instant>,
+    unread: u32,
     /// When what was failed to be written, fought over or only looked at is to be tried once more.
     other: Option<Instant>,
     /// When the cluster is to be asked anew which types it serves, and from when on it may be.
@@ -43,6 +46,7 @@ pub(super) enum Why {
     Interval,
     Poll,
     Retry,
+    Parameters,
     Other,
     Types,
 }
@@ -58,6 +62,8 @@ impl Due {
             pause: POLL.0,
             retry: None,
             failures: 0,
+            parameters: None,
+            unread: 0,
             other: None,
             types: None,
             types_from: now,
@@ -71,6 +77,7 @@ impl Due {
             Some((self.next_read, Why::Interval)),
             self.poll.map(|at| (at, Why::Poll)),
             self.retry.map(|at| (at, Why::Retry)),
+            self.parameters.map(|at| (at, Why::Parameters)),
             self.other.map(|at| (at, Why::Other)),
             self.types.map(|at| (at, Why::Types)),
         ];
@@ -88,6 +95,18 @@ impl Due {
     pub(super) fn types_changed(&mut self, soon: Duration) {
         let soon = after(Instant::now(), soon);
         self.types.get_or_insert(soon.max(self.types_from));
+    }
+
+    /// The sources of the parameters were read, whatever they hold.
+    pub(super) fn parameters_read(&mut self) {
+        self.parameters = None;
+        self.unread = 0;
+    }
+
+    /// A source of the parameters could not be read.
+    pub(super) fn parameters_unread(&mut self, error: &ProviderError) {
+        self.unread = self.unread.saturating_add(1);
+        self.parameters = Some(after(Instant::now(), pause(self.unread, error)));
     }
 
     /// It was asked which types it serves.
@@ -161,6 +180,7 @@ impl Keeper<'_> {
                 self.session.providers.forget_failures();
                 self.session.accounts.retain(|_, account| account.is_ok());
             }
+            Why::Parameters => drop(self.read_parameters().await),
             Why::Other => Run::look_again(&mut self.session, pass),
             Why::Types => self.refresh_types().await,
         }

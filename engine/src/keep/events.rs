@@ -8,6 +8,7 @@ use super::{
 };
 use crate::clock::after;
 use crate::observe::Snapshot;
+use crate::values::NoParameters;
 
 /// News that come so close after one another are taken together: one change of a person is often several events.
 const BURST: Duration = Duration::from_millis(20);
@@ -129,19 +130,28 @@ impl Keeper<'_> {
         self.session.snapshot.forget_failed(is_unserved);
     }
 
-    /// Takes the parameters as they are now; wrong ones change nothing. Whether they are others than before.
-    async fn read_parameters(&mut self) -> bool {
+    /// Takes the parameters as they are now; wrong ones change nothing, and what could not be read is read again soon: no
+    /// watch tells twice of the same. Whether they are others than before.
+    pub(super) async fn read_parameters(&mut self) -> bool {
         let Session { engine, policy, .. } = self.session;
-        match engine
-            .parameters(policy, engine.evaluator(), &self.options.overrides)
-            .await
-        {
+        let read = engine
+            .read_parameters(policy, engine.evaluator(), &self.options.overrides)
+            .await;
+        match read {
             Ok(parameters) => {
+                self.due.parameters_read();
                 (self.teller)(Kept::Valid);
                 self.session.set_parameters(&parameters)
             }
-            Err(faults) => {
-                (self.teller)(Kept::Invalid(&faults));
+            Err(NoParameters { faults, unread }) => {
+                match &unread {
+                    Some(error) => self.due.parameters_unread(error),
+                    None => self.due.parameters_read(),
+                }
+                // What doesn't answer for the moment makes no policy wrong.
+                if !unread.is_some_and(|error| error.is_transient()) {
+                    (self.teller)(Kept::Invalid(&faults));
+                }
                 false
             }
         }

@@ -16,6 +16,7 @@ mod bounds;
 mod continuity;
 mod limits;
 mod news;
+mod outages;
 mod rest;
 mod trouble;
 
@@ -50,6 +51,7 @@ pub(crate) struct Told {
     pub(crate) cycles: usize,
     pub(crate) failures: Vec<String>,
     pub(crate) invalid: usize,
+    pub(crate) is_invalid: bool,
 }
 
 impl Onlooker<'_> {
@@ -130,8 +132,12 @@ pub(crate) async fn kept_on<'c>(
                     told.cycles += 1;
                 }
                 Kept::Failed { error, .. } => told.failures.push(error.to_string()),
-                Kept::Invalid(_) => told.invalid += 1,
-                Kept::Writing { .. } | Kept::Progress(_) | Kept::Quiet | Kept::Valid => return false,
+                Kept::Invalid(_) => {
+                    told.invalid += 1;
+                    told.is_invalid = true;
+                }
+                Kept::Valid => told.is_invalid = false,
+                Kept::Writing { .. } | Kept::Progress(_) | Kept::Quiet => return false,
             }
             true
         });
