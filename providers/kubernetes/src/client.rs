@@ -30,7 +30,7 @@ use retry::{retry_after, wait};
 const TRY: Duration = Duration::from_secs(40);
 /// How often one request is tried.
 const TRIES: u32 = 5;
-/// HTTP/1 needs a connection for each request under way.
+/// So many requests of one lane are under way at most: HTTP/1 needs a connection for each.
 const AT_ONCE: usize = 8;
 /// The largest answer, in bytes: a page of 500 objects of 250 KB each.
 const ANSWER_MAX: usize = 128 << 20;
@@ -40,7 +40,7 @@ pub(crate) struct Client {
     config: kube::Config,
     /// As whom, by impersonation.
     account: Option<ServiceAccount>,
-    inner: RwLock<kube::Client>,
+    inner: Arc<RwLock<kube::Client>>,
     slots: Semaphore,
     meter: Option<Arc<dyn Meter>>,
 }
@@ -63,7 +63,7 @@ impl Client {
         Ok(Self {
             config,
             account: None,
-            inner: RwLock::new(inner),
+            inner: Arc::new(RwLock::new(inner)),
             slots: Semaphore::new(AT_ONCE),
             meter: None,
         })
@@ -73,6 +73,17 @@ impl Client {
     pub(crate) fn with_meter(mut self, meter: Option<Arc<dyn Meter>>) -> Self {
         self.meter = meter;
         self
+    }
+
+    /// The same connection, whose requests wait for none of this one's.
+    pub(crate) fn lane(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            account: self.account.clone(),
+            inner: Arc::clone(&self.inner),
+            slots: Semaphore::new(AT_ONCE),
+            meter: self.meter.clone(),
+        }
     }
 
     fn measure(&self, operation: &'static str) -> Option<Measuring<'_>> {
@@ -138,7 +149,6 @@ impl Client {
 
     /// Sends `call` and reads its answer; tries again what may be tried again.
     pub(crate) async fn call(&self, call: &Call) -> Result<Answer, Failure> {
-        let _slot = self.slots.acquire().await;
         let mut refreshed = false;
         let mut tried = 1;
         loop {
@@ -162,6 +172,8 @@ impl Client {
     }
 
     async fn once(&self, call: &Call) -> Result<Answer, Failure> {
+        // Given back between two tries, so that whoever waits to try again holds up nobody.
+        let _slot = self.slots.acquire().await;
         let measuring = self.measure(call.operation);
         let answer = self.exchange(call).await;
         if let Some(measuring) = measuring {

@@ -21,7 +21,9 @@
 //!   anything sensitive in it, the server's error texts are not repeated.
 //! * **Nothing is learnt for somebody else.** A provider that acts as a service account has a connection, and all
 //!   that is cached with it, for that account alone.
-//! * **One place retries**, bounded, with jitter, as `Retry-After` asks.
+//! * **One place retries**, bounded, with jitter, as `Retry-After` asks, and for no longer than that makes sense.
+//! * **A lease waits for nothing else.** So many requests are under way at most; leases are counted apart, and so are
+//!   ledgers, and what waits to be tried again isn't.
 //!
 //! # What it costs
 //!

@@ -19,6 +19,10 @@ use crate::{find, observe, preview, watch, write};
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) client: Client,
+    /// For leases, which are lost if they wait for anything else.
+    pub(crate) leases: Client,
+    /// For ledgers, which all that a policy does waits for.
+    pub(crate) ledgers: Client,
     /// The service account that the connection signs in, where its token tells.
     pub(crate) signed_in: Option<ServiceAccount>,
     pub(crate) discovery: Discovery,
@@ -31,6 +35,8 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(client: Client, signed_in: Option<ServiceAccount>) -> Self {
         Self {
+            leases: client.lane(),
+            ledgers: client.lane(),
             client,
             signed_in,
             discovery: Discovery::default(),

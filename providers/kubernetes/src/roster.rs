@@ -89,7 +89,7 @@ impl KubernetesRoster {
             &options,
             Repeatable::Idempotent,
         );
-        match self.server.client.call(&call).await {
+        match self.server.leases.call(&call).await {
             Ok(_) => Ok(()),
             Err(failure)
                 if failure
@@ -164,10 +164,10 @@ impl Roster for KubernetesRoster {
         });
         let uri = format!("{}?fieldManager={MANAGER}&force=true", self.path_of(&name)?);
         let call = Call::send(Method::PATCH, uri, APPLY, &lease, Repeatable::Idempotent);
-        let answer = match self.server.client.call(&call).await {
+        let answer = match self.server.leases.call(&call).await {
             Err(failure) if home::is_missing(&failure) => {
-                home::create(&self.server.client, &self.namespace).await?;
-                self.server.client.call(&call).await
+                home::create(&self.server.leases, &self.namespace).await?;
+                self.server.leases.call(&call).await
             }
             answer => answer,
         };
@@ -186,7 +186,7 @@ impl Roster for KubernetesRoster {
         let mut leases: BTreeMap<String, Json> = BTreeMap::new();
         let selector = format!("&labelSelector={}", crate::client::encoded(LABEL));
         list(
-            &self.server.client,
+            &self.server.leases,
             &self.leases,
             Some(&self.namespace),
             &selector,

@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 use tokio::sync::OnceCell;
 
 use crate::account;
-use crate::client::{Answer, Call, Failure, Repeatable, encoded};
+use crate::client::{Answer, Call, Client, Failure, Repeatable, encoded};
 use crate::error::{Asked, Status, lost};
 use crate::home::{self, MANAGED_BY, MANAGER, NOT_BACKED_UP};
 use crate::lease::{self, Sightings};
@@ -44,7 +44,8 @@ pub(crate) struct KubernetesState {
 }
 
 /// One of the two objects of a policy.
-struct Place {
+struct Place<'s> {
+    client: &'s Client,
     key: ResourceKey,
     /// `configmaps`, `leases.coordination.k8s.io`.
     resource: &'static str,
@@ -53,7 +54,7 @@ struct Place {
     path: String,
 }
 
-impl Place {
+impl Place<'_> {
     fn of(&self) -> String {
         format!("{}/{}", self.path, encoded(&self.key.name))
     }
@@ -104,8 +105,9 @@ impl KubernetesState {
         }
     }
 
-    fn ledger(&self, policy: &PolicyId) -> Place {
+    fn ledger(&self, policy: &PolicyId) -> Place<'_> {
         Place {
+            client: &self.server.ledgers,
             key: self.key(ApiType::new("v1", "ConfigMap"), Self::name(policy)),
             resource: "configmaps",
             plural: "configmaps",
@@ -113,9 +115,10 @@ impl KubernetesState {
         }
     }
 
-    fn lease(&self, policy: &PolicyId) -> Place {
+    fn lease(&self, policy: &PolicyId) -> Place<'_> {
         let api = ApiType::new("coordination.k8s.io/v1", "Lease");
         Place {
+            client: &self.server.leases,
             key: self.key(api, Self::name(policy)),
             resource: "leases.coordination.k8s.io",
             plural: "leases",
@@ -127,8 +130,8 @@ impl KubernetesState {
     }
 
     /// The object at `place`; none is a proof that there is none. One of another policy is an error.
-    async fn get(&self, place: &Place, policy: &PolicyId) -> Result<Option<Json>, ProviderError> {
-        let body = match self.server.client.call(&Call::get(place.of())).await {
+    async fn get(&self, place: &Place<'_>, policy: &PolicyId) -> Result<Option<Json>, ProviderError> {
+        let body = match place.client.call(&Call::get(place.of())).await {
             Ok(answer) => answer.body,
             Err(Failure::Refused(status)) if status.is_not_found_of(place.plural, &place.key.name) => {
                 return Ok(None);
@@ -154,16 +157,16 @@ impl KubernetesState {
     /// Creates `object` at `place`, and its namespace where that is missing. A conflict if it exists.
     async fn create(
         &self,
-        place: &Place,
+        place: &Place<'_>,
         object: &Json,
         repeatable: Repeatable,
     ) -> Result<Json, ProviderError> {
         let uri = format!("{}?fieldManager=holdfast", place.path);
         let call = Call::send(Method::POST, uri, "application/json", object, repeatable);
-        let answer = match self.server.client.call(&call).await {
+        let answer = match place.client.call(&call).await {
             Err(failure) if home::is_missing(&failure) => {
-                home::create(&self.server.client, &self.namespace).await?;
-                self.server.client.call(&call).await
+                home::create(place.client, &self.namespace).await?;
+                place.client.call(&call).await
             }
             answer => answer,
         };
@@ -250,7 +253,7 @@ impl StateStore for KubernetesState {
             let uri = format!("{}?fieldManager=holdfast", place.of());
             let merge = "application/merge-patch+json";
             let call = Call::send(Method::PATCH, uri, merge, &object, Repeatable::Once);
-            body(self.server.client.call(&call).await, place.meaning("patch"))?
+            body(place.client.call(&call).await, place.meaning("patch"))?
         };
         let kept = stored(&kept)?;
         if kept.entries == *entries {
@@ -280,7 +283,7 @@ impl StateStore for KubernetesState {
         let read = async {
             let key = home::key("kube-system");
             let call = Call::get("/api/v1/namespaces/kube-system".to_owned());
-            let object = body(self.server.client.call(&call).await, |status| {
+            let object = body(self.server.ledgers.call(&call).await, |status| {
                 status.meaning(Asked {
                     verb: "get",
                     resource: "namespaces",
@@ -366,7 +369,7 @@ impl StateStore for KubernetesState {
 
 impl KubernetesState {
     /// Replaces what stands at `place`, if it still is at the version that `object` bears; what is there then.
-    async fn replace(&self, place: &Place, object: &Json) -> Result<Json, ProviderError> {
+    async fn replace(&self, place: &Place<'_>, object: &Json) -> Result<Json, ProviderError> {
         let uri = format!("{}?fieldManager=holdfast", place.of());
         let call = Call::send(
             Method::PUT,
@@ -375,7 +378,7 @@ impl KubernetesState {
             object,
             Repeatable::Idempotent,
         );
-        body(self.server.client.call(&call).await, place.meaning("update"))
+        body(place.client.call(&call).await, place.meaning("update"))
     }
 }
 
