@@ -18,7 +18,7 @@ impl Figures {
         self.exceeded += usize::from(is_exceeded);
         let verdict = if is_exceeded { "EXCEEDED" } else { "" };
         let (measured, bound) = (measured.to_string(), bound.to_string());
-        println!("{what:52} {measured:>9}   at most {bound:>9}   {verdict:8} {more}");
+        println!("{what:64} {measured:>9}   at most {bound:>9}   {verdict:8} {more}");
     }
 
     /// Success, if nothing is over its bound.
@@ -99,6 +99,16 @@ impl Memory {
         let [own, file, peak] = [self.anonymous, self.file, self.peak].map(megabytes);
         format!("own {own}, of the file {file}; at most so far {peak}")
     }
+}
+
+/// The time that a process has had of the machine's processors.
+pub(crate) fn processor_time(enforcer: &Enforcer) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", enforcer.pid())).unwrap();
+    // The second field is a name in brackets, which may hold blanks; proc(5) counts from it on.
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let ticks = |field: usize| fields[field - 3].parse::<u64>().unwrap();
+    // Hundredths of a second, whatever the kernel itself counts by.
+    Duration::from_millis(10 * (ticks(14) + ticks(15)))
 }
 
 /// The median, and the longest.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use holdfast_e2e::{Enforcer, Ground, on_own_ground, path, until};
 use serde_json::{Value, json};
 
-use crate::figures::{Figures, Measured, Memory, median};
+use crate::figures::{Figures, Measured, Memory, median, processor_time};
 
 /// How many of them are many.
 const MANY: usize = 1_000;
@@ -22,8 +22,12 @@ pub(crate) fn measure(figures: &mut Figures) {
     on_own_ground(async |ground| {
         repairs(ground, figures, "one", 1).await;
         let enforcer = repairs(ground, figures, "many", MANY).await;
-        at_rest(ground, figures, &enforcer).await;
-        assert_eq!(enforcer.end().await.code, Some(0));
+        // Another replica, which has nothing to do but to wait.
+        let second = ground.enforce(&[&ground.policy("many").path(), "--identity", "second"]);
+        at_rest(ground, figures, &enforcer, &second).await;
+        for one in [second, enforcer] {
+            assert_eq!(one.end().await.code, Some(0));
+        }
     });
 }
 
@@ -117,11 +121,23 @@ async fn repair(ground: &Ground, place: &str, key: &str) -> Duration {
         .unwrap_or_default()
 }
 
-/// Memory and requests of a converged policy that nothing happens to.
-async fn at_rest(ground: &Ground, figures: &mut Figures, enforcer: &Enforcer) {
+/// Memory, work and requests of a converged policy that nothing happens to.
+async fn at_rest(ground: &Ground, figures: &mut Figures, enforcer: &Enforcer, second: &Enforcer) {
     tokio::time::sleep(CALM).await;
     let mark = ground.mark().await;
+    let worked = [enforcer, second].map(processor_time);
     tokio::time::sleep(REST).await;
+    for (who, one, before) in [
+        ("", enforcer, worked[0]),
+        (", a second replica", second, worked[1]),
+    ] {
+        figures.one(
+            &format!("work in a minute at rest, config maps: {MANY}{who}"),
+            Measured::Time(processor_time(one).saturating_sub(before)),
+            Measured::Time(Duration::from_millis(600)),
+            "of a processor",
+        );
+    }
     let witness = ground.since(mark).await;
     let (leases, mut others): (Vec<_>, Vec<_>) = witness
         .kubernetes
