@@ -22,8 +22,8 @@ pub(crate) fn measure(figures: &mut Figures) {
     on_own_ground(async |ground| {
         repairs(ground, figures, "one", 1).await;
         let enforcer = repairs(ground, figures, "many", MANY).await;
-        // Another replica, which has nothing to do but to wait.
-        let second = ground.enforce(&[&ground.policy("many").path(), "--identity", "second"]);
+        // Another replica, which has nothing to do but to wait: one policy comes to the first of them by name.
+        let second = ground.enforce(&[&ground.policy("many").path(), "--identity", "zz"]);
         at_rest(ground, figures, &enforcer, &second).await;
         for one in [second, enforcer] {
             assert_eq!(one.end().await.code, Some(0));
