@@ -57,6 +57,10 @@ impl StateStore for Elsewhere {
         self.world.acquire(policy, holder, duration).await
     }
 
+    async fn holder(&self, policy: &PolicyId) -> Result<Option<Holder>, ProviderError> {
+        self.world.holder(policy).await
+    }
+
     async fn release(&self, policy: &PolicyId, holder: &Holder) -> Result<(), ProviderError> {
         self.world.release(policy, holder).await
     }

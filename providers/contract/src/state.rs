@@ -95,6 +95,9 @@ pub trait StateStore: Debug + Send + Sync {
         duration: Duration,
     ) -> Result<Held, ProviderError>;
 
+    /// Who holds the policy's lease, as far as can be told without taking it; none: nobody.
+    async fn holder(&self, policy: &PolicyId) -> Result<Option<Holder>, ProviderError>;
+
     /// Gives the lease back. What somebody else holds stays theirs.
     async fn release(&self, policy: &PolicyId, holder: &Holder) -> Result<(), ProviderError>;
 }

@@ -349,6 +349,12 @@ impl StateStore for KubernetesState {
         Err(ProviderError::Conflict { key: place.key })
     }
 
+    async fn holder(&self, policy: &PolicyId) -> Result<Option<Holder>, ProviderError> {
+        let found = self.get(&self.lease(policy), policy).await?;
+        let held = found.and_then(|object| lease::held(&object, self.sighted(policy, &object)));
+        Ok(held.map(|(holder, _)| holder))
+    }
+
     async fn release(&self, policy: &PolicyId, holder: &Holder) -> Result<(), ProviderError> {
         let place = self.lease(policy);
         drop(self.take_renewed(policy, holder));

@@ -123,7 +123,9 @@ async fn a_lease_has_one_holder_at_a_time() {
     let (state, outside) = store("leases").await;
     let policy = policy("holdfast-system", "p");
     let (a, b) = (holder("a"), holder("b"));
+    assert_eq!(state.holder(&policy).await.unwrap(), None);
     assert_eq!(state.acquire(&policy, &a, MINUTE).await.unwrap(), Held::Ours);
+    assert_eq!(state.holder(&policy).await.unwrap(), Some(a.clone()));
     let Held::Theirs { holder, remaining } = state.acquire(&policy, &b, MINUTE).await.unwrap() else {
         panic!()
     };
@@ -140,6 +142,7 @@ async fn a_lease_has_one_holder_at_a_time() {
         Held::Theirs { .. }
     ));
     state.release(&policy, &a).await.unwrap();
+    assert_eq!(state.holder(&policy).await.unwrap(), None, "given back");
     assert_eq!(state.acquire(&policy, &b, MINUTE).await.unwrap(), Held::Ours);
     let lease = outside
         .get("/apis/coordination.k8s.io/v1/namespaces/leases/leases/p")

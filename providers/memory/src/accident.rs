@@ -28,6 +28,8 @@ pub enum Operation {
     Save,
     /// Taking or renewing a lease.
     Acquire,
+    /// The question who holds a lease.
+    Holder,
     /// Giving a lease back.
     Release,
 }
@@ -37,7 +39,7 @@ impl Operation {
     #[must_use]
     pub fn is_write(self) -> bool {
         match self {
-            Self::Observe | Self::Find | Self::Served | Self::Preview | Self::Load => false,
+            Self::Observe | Self::Find | Self::Served | Self::Preview | Self::Load | Self::Holder => false,
             Self::Create | Self::Set | Self::Delete | Self::Save | Self::Acquire | Self::Release => true,
         }
     }
@@ -56,6 +58,7 @@ impl fmt::Display for Operation {
             Self::Load => "load",
             Self::Save => "save",
             Self::Acquire => "acquire",
+            Self::Holder => "holder",
             Self::Release => "release",
         })
     }

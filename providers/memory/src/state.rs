@@ -143,6 +143,15 @@ impl StateStore for World {
         Ok(Held::Ours)
     }
 
+    async fn holder(&self, policy: &PolicyId) -> Result<Option<Holder>, ProviderError> {
+        tokio::task::yield_now().await;
+        let mut state = self.lock();
+        state.request(Operation::Holder, None, policy, None)?;
+        let now = Instant::now();
+        let lease = state.leases.get(policy).filter(|lease| lease.until > now);
+        Ok(lease.map(|lease| lease.holder.clone()))
+    }
+
     async fn release(&self, policy: &PolicyId, holder: &Holder) -> Result<(), ProviderError> {
         tokio::task::yield_now().await;
         let mut state = self.lock();
@@ -218,9 +227,11 @@ mod tests {
             remaining: minute,
         };
         assert_eq!(refused, theirs);
+        assert_eq!(world.holder(&policy).await.unwrap(), Some(one.clone()));
         world.release(&policy, &other).await.unwrap();
         assert_eq!(world.acquire(&policy, &one, minute).await.unwrap(), Held::Ours);
         tokio::time::advance(minute).await;
+        assert_eq!(world.holder(&policy).await.unwrap(), None);
         assert_eq!(world.acquire(&policy, &other, minute).await.unwrap(), Held::Ours);
         world.release(&policy, &other).await.unwrap();
         assert_eq!(world.acquire(&policy, &one, minute).await.unwrap(), Held::Ours);
