@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use holdfast_contract::{Desk, Notice, PolicyId, PolicyResource};
-use holdfast_engine::{Clock, EngineError, Kept, Phase, Progress, Report, jittered};
-use serde_json::{Value as Json, json};
+use holdfast_engine::{Clock, EngineError, Kept, Phase, Progress, Report};
+use serde_json::Value as Json;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::fault::Fault;
 use crate::metrics::{CycleResult, Metrics};
@@ -24,16 +24,18 @@ use crate::story::{News, Story};
 use crate::words;
 use crate::work::Work;
 
-/// How soon what could not be told is told again.
-const AGAIN: Duration = Duration::from_secs(5);
-/// A status that changes all the time is written once in so long.
-const APART: Duration = Duration::from_millis(250);
+mod writer;
+
+use writer::{Papers, Published, Writer};
+
 /// So many events wait to be told.
 const LETTERS: usize = 256;
 
 /// What the cluster knows of a Policy resource, as it was told last.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
+    /// Its uid.
+    uid: String,
     /// Its status.
     pub(crate) status: Json,
     /// The request for everything to be read anew.
@@ -47,6 +49,7 @@ impl Known {
     pub(crate) fn next(&self, resource: &PolicyResource) -> Self {
         let is_asked = self.reconcile_at != resource.reconcile_at || self.asked.is_none();
         Self {
+            uid: resource.uid.clone(),
             status: resource.status.clone(),
             reconcile_at: resource.reconcile_at.clone(),
             asked: if is_asked {
@@ -58,26 +61,15 @@ impl Known {
     }
 }
 
-/// Shared by who watches Policy resources and who tells of them.
-pub(crate) type Cell = Arc<Mutex<Known>>;
-
 /// Tells of one policy.
 pub(crate) struct Clerk {
     id: PolicyId,
     metrics: Metrics,
-    known: Cell,
+    known: watch::Receiver<Known>,
     state: Mutex<State>,
-    papers: watch::Sender<Option<Papers>>,
+    published: watch::Sender<Published>,
     letters: mpsc::Sender<Notice>,
     writing: Option<JoinHandle<()>>,
-}
-
-/// What is published of a Policy resource.
-#[derive(Clone, Debug, PartialEq)]
-struct Papers {
-    uid: String,
-    status: Json,
-    results: Option<Json>,
 }
 
 /// What is known of the policy.
@@ -112,15 +104,21 @@ impl Drop for Clerk {
 }
 
 impl Clerk {
-    pub(crate) fn new(id: PolicyId, metrics: Metrics, desk: Option<Arc<dyn Desk>>, known: Cell) -> Self {
-        let (papers, published) = watch::channel(None);
+    pub(crate) fn new(
+        id: PolicyId,
+        metrics: Metrics,
+        desk: Option<Arc<dyn Desk>>,
+        known: watch::Receiver<Known>,
+    ) -> Self {
+        let (published, publishing) = watch::channel(Published::default());
         let (letters, posted) = mpsc::channel(LETTERS);
         let writing = desk.map(|desk| {
             let writer = Writer {
                 id: id.clone(),
                 desk,
-                published,
+                published: publishing,
                 posted,
+                known: known.clone(),
             };
             tokio::spawn(writer.run())
         });
@@ -132,7 +130,7 @@ impl Clerk {
                 trace: trace(),
                 ..State::default()
             }),
-            papers,
+            published,
             letters,
             writing,
         }
@@ -143,7 +141,7 @@ impl Clerk {
     }
 
     fn known(&self) -> Known {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known.borrow().clone()
     }
 
     /// The policy is to be enforced as `work` says from now on; its ledger is kept at `ledger`.
@@ -224,7 +222,7 @@ impl Clerk {
             state.handled = handled.map(str::to_owned);
             state.version.clone_from(&work.version);
         }
-        self.papers.send_replace(None);
+        self.published.send_modify(|published| published.pass(is_held));
     }
 
     /// Tells what happens while it is kept.
@@ -323,11 +321,8 @@ impl Clerk {
             results: state.report.as_deref().map(results),
         };
         state.previous = status;
-        self.papers.send_if_modified(|last| {
-            let is_new = last.as_ref() != Some(&papers);
-            *last = Some(papers);
-            is_new
-        });
+        self.published
+            .send_if_modified(|published| published.replace(papers));
     }
 
     fn progress(&self, progress: &Progress<'_>) {
@@ -409,73 +404,6 @@ fn result(report: &Report) -> CycleResult {
 
 fn trace() -> String {
     uuid::Uuid::new_v4().simple().to_string()
-}
-
-/// Writes what is to be told into the cluster.
-struct Writer {
-    id: PolicyId,
-    desk: Arc<dyn Desk>,
-    published: watch::Receiver<Option<Papers>>,
-    posted: mpsc::Receiver<Notice>,
-}
-
-impl Writer {
-    async fn run(mut self) {
-        let mut last: Option<Papers> = None;
-        loop {
-            tokio::select! {
-                biased;
-                changed = self.published.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                    let papers = self.published.borrow_and_update().clone();
-                    match papers {
-                        Some(papers) => {
-                            self.write(&papers, last.as_ref()).await;
-                            last = Some(papers);
-                        }
-                        // Somebody else may have written since.
-                        None => last = None,
-                    }
-                }
-                notice = self.posted.recv() => match notice {
-                    Some(notice) => self.tell(&notice).await,
-                    None => return,
-                }
-            }
-        }
-    }
-
-    /// Writes what has changed, until it is written or there is something newer to write.
-    async fn write(&mut self, papers: &Papers, last: Option<&Papers>) {
-        let policy = &self.id;
-        let is_new = |part: fn(&Papers) -> Json| last.map(part) != Some(part(papers));
-        let status = |papers: &Papers| json!([papers.uid, papers.status]);
-        let results = |papers: &Papers| json!([papers.uid, papers.results]);
-        if is_new(status) {
-            while let Err(error) = self.desk.write_status(policy, &papers.uid, &papers.status).await {
-                tracing::warn!(%policy, %error, "the status could not be written");
-                sleep(jittered(AGAIN)).await;
-                if self.published.has_changed().unwrap_or(true) {
-                    return;
-                }
-            }
-        }
-        if let Some(results) = papers.results.as_ref().filter(|_| is_new(results))
-            && let Err(error) = self.desk.write_report(policy, &papers.uid, results).await
-        {
-            tracing::warn!(%policy, %error, "the report of checks could not be written");
-        }
-        sleep(APART).await;
-    }
-
-    async fn tell(&self, notice: &Notice) {
-        if let Err(error) = self.desk.tell(notice).await {
-            let policy = &self.id;
-            tracing::debug!(%policy, reason = notice.reason, %error, "an event could not be made");
-        }
-    }
 }
 
 /// What a failure of the engine means for the policy, where it means something.

@@ -1,7 +1,7 @@
 //! Takes policies from their sources, and has a task for each.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::clerk::{Cell, Clerk, Known};
+use crate::clerk::{Clerk, Known};
 use crate::files::{FileChange, FileSource, Files};
 use crate::health::Health;
 use crate::metrics::Metrics;
@@ -81,7 +81,7 @@ pub struct Enforcer {
 struct Attended {
     work: watch::Sender<Arc<Work>>,
     trigger: watch::Sender<u64>,
-    known: Cell,
+    known: watch::Sender<Known>,
     stop: Stop,
     ended: Ended,
 }
@@ -237,10 +237,8 @@ impl Running {
             let Some(incarnation) = attended.work.borrow().resource.clone() else {
                 return self.shadow(resource);
             };
-            let mut known = attended.known.lock().unwrap_or_else(PoisonError::into_inner);
-            let next = known.next(resource);
-            let before = std::mem::replace(&mut *known, next);
-            drop(known);
+            let next = attended.known.borrow().next(resource);
+            let before = attended.known.send_replace(next);
             if before.reconcile_at != resource.reconcile_at {
                 attended
                     .trigger
@@ -333,11 +331,7 @@ impl Running {
         };
         let work = Arc::clone(&attended.work.borrow());
         if work.resource.is_some() {
-            let known = attended
-                .known
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
+            let known = attended.known.borrow().clone();
             self.shadows
                 .add(work, known, self.common.desk.as_ref(), self.common.mode);
         }
@@ -351,21 +345,21 @@ impl Running {
             return;
         }
         tracing::info!(policy = %id, "attended to from now on");
-        let known: Cell = Arc::new(Mutex::new(known));
+        let (known, knowing) = watch::channel(known);
         let stop = self.common.stop.child();
         let (work, works) = watch::channel(Arc::new(work));
         let (trigger, triggers) = watch::channel(0);
         let (ending, ended) = watch::channel(());
         let before = self.ending.remove(&id);
         let (common, metrics) = (Arc::clone(&self.common), self.metrics.clone());
-        let (cell, own_stop, policy) = (Arc::clone(&known), stop.clone(), id.clone());
+        let (own_stop, policy) = (stop.clone(), id.clone());
         self.tasks.spawn(async move {
             if let Some(mut before) = before {
                 // Nothing is ever sent: this ends when the task before drops its sender.
                 let _ = before.changed().await;
             }
             common.health.moves(&policy);
-            let clerk = Clerk::new(policy.clone(), metrics, common.desk.clone(), cell);
+            let clerk = Clerk::new(policy.clone(), metrics, common.desk.clone(), knowing);
             let task = Task {
                 common,
                 clerk,

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use holdfast_contract::{Desk, PolicyId};
+use holdfast_contract::{Desk, PolicyId, StateStore};
 use holdfast_engine::lease::Lease;
-use holdfast_engine::{Engine, KeepOptions, Kept, Stop, Tally};
+use holdfast_engine::{Engine, KeepOptions, Kept, Stop, Tally, jittered};
 use holdfast_policy::{Mode, ValidPolicy};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::clerk::{Clerk, fault_of};
 use crate::enforcer::Worlds;
@@ -16,7 +16,7 @@ use crate::fault::Fault;
 use crate::health::Health;
 use crate::reasons::Outlook;
 use crate::shares::Shares;
-use crate::work::{Work, removes, retired};
+use crate::work::{Actor, Work, removes, retired};
 
 /// How long the calls in flight are waited for when the process is to end. A lease that is given back while one may still
 /// take effect would let somebody else begin: else it is left to end by itself.
@@ -79,9 +79,7 @@ impl Task {
             self.clerk.attends();
         }
         while !self.stop.is_stopped() {
-            // Where nothing is locked, all tell.
-            let tells = self.common.mode == Mode::Observe;
-            let Some(ready) = self.ready(&mut last_good, tells).await else {
+            let Some(ready) = self.ready(&mut last_good, None).await else {
                 continue;
             };
             self.hold(ready, &mut last_good).await;
@@ -91,8 +89,10 @@ impl Task {
     }
 
     /// What is to be kept now: the policy as it is, or as it was good last. None where nothing can be, after that was told
-    /// and something has changed. `tells`: it is this replica's to tell of what is enforced.
-    async fn ready(&mut self, last_good: &mut Option<Arc<Work>>, tells: bool) -> Option<Ready> {
+    /// and something has changed. `lease`: stopped once the lease is lost, where this replica holds it.
+    async fn ready(&mut self, last_good: &mut Option<Arc<Work>>, lease: Option<&Stop>) -> Option<Ready> {
+        // Where nothing is locked, all tell.
+        let tells = lease.is_some() || self.common.mode == Mode::Observe;
         let work = Arc::clone(&self.work.borrow_and_update());
         // What another Policy of the same name last was, or a file, is nothing to go on with.
         let good = last_good.as_deref();
@@ -105,18 +105,20 @@ impl Task {
             (_, Err(fault)) => Some(Fault::account(fault)),
         };
         if let Some(fault) = fault {
-            let goes_on = fault.goes_on;
-            if goes_on && !tells {
-                self.clerk.note(fault);
-            } else {
-                self.clerk.fault(&work, fault);
-            }
             self.common.health.observed(&self.id);
-            if !goes_on {
+            if !fault.goes_on {
                 *last_good = None;
                 self.common.shares.leave(&self.id);
-                self.idle().await;
+                if tells || self.is_left().await {
+                    self.clerk.fault(&work, fault);
+                    self.idle(lease).await;
+                }
                 return None;
+            }
+            if tells {
+                self.clerk.fault(&work, fault);
+            } else {
+                self.clerk.note(fault);
             }
         } else {
             *last_good = Some(Arc::clone(&work));
@@ -140,7 +142,11 @@ impl Task {
             Err(error) => {
                 let fault = fault_of(&error.into());
                 looked_at(&self.common.health, &self.id, &fault);
-                self.clerk.fault(&work, fault);
+                if tells || !self.common.is_enforced_elsewhere(&self.id, &mut None).await {
+                    self.clerk.fault(&work, fault);
+                } else {
+                    tracing::warn!(policy = %self.id, fault = fault.message, "whoever holds the lease tells");
+                }
                 self.pause(AGAIN).await;
                 None
             }
@@ -154,7 +160,7 @@ impl Task {
             let stop = self.stop.child();
             if self.keep(&ready, &stop).await == End::Removed {
                 // To let it go is for somebody who writes.
-                self.idle().await;
+                self.idle(None).await;
             }
             return;
         }
@@ -172,8 +178,9 @@ impl Task {
         let end = loop {
             let stop = lease_stop.child();
             match self.keep(&ready, &stop).await {
-                End::Changed => match self.ready(last_good, true).await {
+                End::Changed => match self.ready(last_good, Some(&lease_stop)).await {
                     Some(next) => ready = next,
+                    None if lease_stop.is_stopped() && !self.stop.is_stopped() => break End::Lost,
                     None => break End::Changed,
                 },
                 end => break end,
@@ -294,15 +301,47 @@ impl Task {
             }
             tracing::info!(policy = %self.id, "removed: nothing that was to go with it is left");
         }
-        self.idle().await;
+        self.idle(None).await;
     }
 
-    /// Waits until the policy has changed, or is gone.
-    async fn idle(&mut self) {
+    /// Waits until the policy has changed, or is gone, or the `lease` is lost.
+    async fn idle(&mut self, lease: Option<&Stop>) {
         self.common.health.rests(&self.id);
         tokio::select! {
             _ = self.work.changed() => self.work.mark_changed(),
-            () = self.stop.stopped() => {}
+            () = lease.unwrap_or(&self.stop).stopped() => {}
+        }
+    }
+
+    /// Waits until nobody holds the policy's lease: whoever does may enforce it as it was good last, of which this replica
+    /// knows nothing, and tells. False where the policy has changed before, or is gone.
+    async fn is_left(&mut self) -> bool {
+        let (common, id) = (Arc::clone(&self.common), self.id.clone());
+        let left = async move {
+            let mut store = None;
+            let mut looks_at_none = 0_u32;
+            // A lease that was held may go from hand to hand: that nobody has it at one time means nothing then.
+            let mut wanted = 1;
+            loop {
+                common.health.moves(&id);
+                if common.is_enforced_elsewhere(&id, &mut store).await {
+                    (looks_at_none, wanted) = (0, 2);
+                } else {
+                    looks_at_none = looks_at_none.saturating_add(1);
+                }
+                if looks_at_none >= wanted {
+                    return;
+                }
+                sleep(jittered(common.shares.timing.retry_period())).await;
+            }
+        };
+        tokio::select! {
+            () = left => true,
+            _ = self.work.changed() => {
+                self.work.mark_changed();
+                false
+            }
+            () = self.stop.stopped() => false,
         }
     }
 
@@ -311,6 +350,32 @@ impl Task {
         tokio::select! {
             _ = self.work.changed() => self.work.mark_changed(),
             () = self.stop.sleep(pause) => {}
+        }
+    }
+}
+
+impl Common {
+    /// Whether another replica holds the policy's lease, as far as is known; it may, where that can't be told for now.
+    /// `store`: where leases lie, once that was opened; it remembers what it has seen of them.
+    async fn is_enforced_elsewhere(
+        &self,
+        policy: &PolicyId,
+        store: &mut Option<Arc<dyn StateStore>>,
+    ) -> bool {
+        let holder = async {
+            let opened = match store.take() {
+                Some(opened) => opened,
+                None => self.worlds.open(&Actor::ITSELF).await?.state,
+            };
+            store.insert(opened).holder(policy).await
+        };
+        match holder.await {
+            Ok(holder) => holder.is_some_and(|holder| holder != self.shares.holder),
+            Err(error) => {
+                tracing::warn!(%policy, %error, "who holds the lease can't be told");
+                // Where it may not be looked at, nobody can take it.
+                error.is_transient()
+            }
         }
     }
 }

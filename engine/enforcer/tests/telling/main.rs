@@ -17,6 +17,7 @@ mod counts;
 mod events;
 mod keeping;
 mod leaving;
+mod replicas;
 mod results;
 mod running;
 mod seen;

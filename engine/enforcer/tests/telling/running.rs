@@ -41,6 +41,8 @@ struct Saying {
     said: Mutex<Option<mpsc::UnboundedReceiver<PolicyEvent>>>,
     told: Arc<Mutex<Vec<(&'static str, Json)>>>,
     now: watch::Sender<Now>,
+    /// Whether it takes no status for now: whoever writes one waits.
+    is_slow: watch::Receiver<bool>,
 }
 
 /// What it was told so far, taken together.
@@ -72,6 +74,8 @@ impl Desk for Saying {
     }
 
     async fn write_status(&self, _: &PolicyId, _: &str, status: &Json) -> Result<(), ProviderError> {
+        // The sender outlives the enforcer.
+        let _ = self.is_slow.clone().wait_for(|is_slow| !is_slow).await;
         self.keep("status", status);
         self.now.send_modify(|now| now.status = status.clone());
         Ok(())
@@ -121,6 +125,8 @@ pub(crate) struct Outside {
     told: Arc<Mutex<Vec<(&'static str, Json)>>>,
     /// Whether the world can't be reached.
     pub(crate) hangs: watch::Sender<bool>,
+    /// Whether no status is taken for now.
+    pub(crate) is_slow: watch::Sender<bool>,
     /// What was told so far, taken together.
     pub(crate) now: watch::Receiver<Now>,
     file: watch::Sender<bool>,
@@ -180,6 +186,7 @@ pub(crate) async fn enforced_in(mode: Mode, case: &Case, file: bool, body: impl 
     let stop = Stop::default();
     let (say, said) = mpsc::unbounded_channel();
     let (hangs, hanging) = watch::channel(false);
+    let (is_slow, slow) = watch::channel(false);
     let (telling, now) = watch::channel(Now::default());
     let (is_there, there) = watch::channel(file);
     let (hurry, hurried) = watch::channel(0);
@@ -189,6 +196,7 @@ pub(crate) async fn enforced_in(mode: Mode, case: &Case, file: bool, body: impl 
         metrics: Metrics::new("0.0.0"),
         told: Arc::default(),
         hangs,
+        is_slow,
         now,
         file: is_there,
         hurry,
@@ -208,6 +216,7 @@ pub(crate) async fn enforced_in(mode: Mode, case: &Case, file: bool, body: impl 
             said: Mutex::new(Some(said)),
             told: Arc::clone(&outside.told),
             now: telling,
+            is_slow: slow,
         })),
         roster: None,
         settings: Settings {

@@ -13,7 +13,7 @@ use crate::{TWO_MAPS, case, config_map, spoil};
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// Waits until `is_so`.
-async fn until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
     let search = async {
         while !is_so() {
             sleep(Duration::from_millis(10)).await;
@@ -22,7 +22,7 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
     assert!(timeout(MINUTE * 60, search).await.is_ok(), "{what}");
 }
 
-fn map(name: &str) -> Json {
+pub(crate) fn map(name: &str) -> Json {
     json!({
         "ensure": "kubernetes/Object",
         "desired": { "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "namespace": "default" }, "data": { "a": "1" } },

@@ -1,0 +1,185 @@
+//! Writes what is told of one policy into the cluster.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast_contract::{Desk, Notice, PolicyId};
+use holdfast_engine::jittered;
+use serde_json::{Value as Json, json};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::Known;
+
+/// How soon what could not be told is told again.
+const AGAIN: Duration = Duration::from_secs(5);
+/// A status that changes all the time is written once in so long.
+const APART: Duration = Duration::from_millis(250);
+/// So long after a status was written, or another one was seen, what is seen is taken for what is there.
+const SETTLED: Duration = Duration::from_secs(5);
+
+/// What is told of a Policy resource.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Papers {
+    pub(super) uid: String,
+    pub(super) status: Json,
+    pub(super) results: Option<Json>,
+}
+
+/// What is to be written.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Published {
+    /// How often the lease was taken or given up. What was told before is nobody's to write any more, and somebody else
+    /// may have written since.
+    tenure: u64,
+    /// Whether this replica holds the lease: then the status stays as it says, whoever writes another.
+    is_holder: bool,
+    papers: Option<Papers>,
+}
+
+impl Published {
+    /// The lease is taken, or given up.
+    pub(super) fn pass(&mut self, is_holder: bool) {
+        *self = Self {
+            tenure: self.tenure.wrapping_add(1),
+            is_holder,
+            papers: None,
+        };
+    }
+
+    /// This is to be written from now on; whether that is news.
+    pub(super) fn replace(&mut self, papers: Papers) -> bool {
+        let is_new = self.papers.as_ref() != Some(&papers);
+        self.papers = Some(papers);
+        is_new
+    }
+}
+
+/// Writes what is to be told into the cluster.
+pub(super) struct Writer {
+    pub(super) id: PolicyId,
+    pub(super) desk: Arc<dyn Desk>,
+    pub(super) published: watch::Receiver<Published>,
+    pub(super) posted: mpsc::Receiver<Notice>,
+    pub(super) known: watch::Receiver<Known>,
+}
+
+impl Writer {
+    pub(super) async fn run(mut self) {
+        let mut last: Option<Published> = None;
+        // When to look whether the status is what was written last.
+        let mut look: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                biased;
+                changed = self.published.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let published = self.published.borrow_and_update().clone();
+                    let before = last.filter(|last| last.tenure == published.tenure);
+                    let is_written = self.write(&published, before.as_ref()).await;
+                    last = if is_written { Some(published) } else { before };
+                    look = look.and_then(|_| settled());
+                }
+                notice = self.posted.recv() => match notice {
+                    Some(notice) => self.tell(&notice).await,
+                    None => return,
+                },
+                Ok(()) = self.known.changed() => look = look.or_else(settled),
+                () = come(look) => {
+                    look = None;
+                    if let Some(last) = &last {
+                        self.uphold(last).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes what differs from what was written `before`; whether it is written now. It is given up once there is something
+    /// newer to write, and when the lease passes on even in the middle of a call, which may take long.
+    async fn write(&self, published: &Published, before: Option<&Published>) -> bool {
+        let Some(papers) = &published.papers else {
+            return true;
+        };
+        let before = before.and_then(|before| before.papers.as_ref());
+        let mut now = self.published.clone();
+        let passed = async {
+            // Whoever publishes outlives whoever writes.
+            let _ = now.wait_for(|now| now.tenure != published.tenure).await;
+        };
+        tokio::select! {
+            biased;
+            () = passed => false,
+            is_written = self.put(papers, before) => is_written,
+        }
+    }
+
+    async fn put(&self, papers: &Papers, before: Option<&Papers>) -> bool {
+        let policy = &self.id;
+        let is_new = |part: fn(&Papers) -> Json| before.map(part) != Some(part(papers));
+        let status = |papers: &Papers| json!([papers.uid, papers.status]);
+        let results = |papers: &Papers| json!([papers.uid, papers.results]);
+        if is_new(status) {
+            while let Err(error) = self.desk.write_status(policy, &papers.uid, &papers.status).await {
+                tracing::warn!(%policy, %error, "the status could not be written");
+                sleep(jittered(AGAIN)).await;
+                if self.published.has_changed().unwrap_or(true) {
+                    return false;
+                }
+            }
+        }
+        if let Some(results) = papers.results.as_ref().filter(|_| is_new(results))
+            && let Err(error) = self.desk.write_report(policy, &papers.uid, results).await
+        {
+            tracing::warn!(%policy, %error, "the report of checks could not be written");
+        }
+        sleep(APART).await;
+        true
+    }
+
+    /// Whoever holds the lease tells: where the status is another than what was written last, it is written again.
+    async fn uphold(&self, last: &Published) {
+        let is_another = |papers: &&Papers| {
+            let known = self.known.borrow();
+            known.uid == papers.uid && known.status != papers.status
+        };
+        let Some(papers) = last.papers.as_ref().filter(is_another) else {
+            return;
+        };
+        if !last.is_holder || self.published.has_changed().unwrap_or(true) {
+            return;
+        }
+        tracing::info!(policy = %self.id, "somebody has written another status: it is written again");
+        let there = Papers {
+            status: Json::Null,
+            ..papers.clone()
+        };
+        let there = Published {
+            papers: Some(there),
+            ..last.clone()
+        };
+        self.write(last, Some(&there)).await;
+    }
+
+    async fn tell(&self, notice: &Notice) {
+        if let Err(error) = self.desk.tell(notice).await {
+            let policy = &self.id;
+            tracing::debug!(%policy, reason = notice.reason, %error, "an event could not be made");
+        }
+    }
+}
+
+fn settled() -> Option<Instant> {
+    Instant::now().checked_add(SETTLED)
+}
+
+/// Waits until `at`; none: for good.
+async fn come(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => pending().await,
+    }
+}
