@@ -218,6 +218,8 @@ impl Running {
                 }
                 self.common.health.read(RESOURCES);
             }
+            // Those of a namespace that may not be read are nobody's here, and must not hold up a rollout.
+            PolicyEvent::Read => self.common.health.read(RESOURCES),
             PolicyEvent::Changed(resource) => self.changed(&resource),
             PolicyEvent::Gone(id) => {
                 self.shadows.remove(&id);

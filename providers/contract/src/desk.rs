@@ -44,6 +44,9 @@ pub enum PolicyEvent {
     /// All that there are: the first that is told, and again whenever changes may have been missed. It is a proof: while
     /// some namespace can't be read, those of the others come as changed ones before.
     All(Vec<PolicyResource>),
+    /// What may be read was told: each namespace has answered, some that they may not be read, but not all of them. It is no
+    /// proof; told once at most, and only before [`All`](Self::All).
+    Read,
     /// One is new, or has changed.
     Changed(Box<PolicyResource>),
     /// One is gone.

@@ -42,7 +42,7 @@ async fn released(arguments: &Release, printer: Printer) -> Result<(), ProviderE
             }
             PolicyEvent::Failed(error) => return Err(error),
             // Of what was told of before: the first that is told is all there are.
-            PolicyEvent::Changed(_) | PolicyEvent::Gone(_) => {}
+            PolicyEvent::Read | PolicyEvent::Changed(_) | PolicyEvent::Gone(_) => {}
         }
     }
     Ok(())

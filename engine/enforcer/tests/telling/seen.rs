@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use holdfast_contract::{Holder, PolicyEvent, Value};
+use holdfast_contract::{Holder, PolicyEvent, ProviderError, Value};
 use serde_json::{Value as Json, json};
 use tokio::time::{sleep, timeout};
 
@@ -99,6 +99,25 @@ async fn a_policy_that_could_not_be_looked_at_keeps_its_replica_from_being_ready
         assert_eq!(why, "holdfast-system/test has not been looked at yet");
         outside.hangs.send_replace(false);
         right(&case).await;
+        until("it is ready", || outside.health.ready().is_ok()).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_that_may_not_be_read_keeps_no_replica_from_being_ready() {
+    let case = case(TWO_MAPS, "");
+    enforced(&case, false, async |outside| {
+        outside.say(PolicyEvent::Changed(resource(&case, "1")));
+        outside.say(PolicyEvent::Failed(ProviderError::Denied {
+            action: "list policies.holdfast.dev".into(),
+            target: "gone".into(),
+        }));
+        right(&case).await;
+        sleep(MINUTE).await;
+        let why = outside.health.ready().unwrap_err();
+        assert_eq!(why, "the Policy resources have not been read yet");
+        outside.say(PolicyEvent::Read);
         until("it is ready", || outside.health.ready().is_ok()).await;
     })
     .await;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::{BoxStream, select_all, unfold};
-use holdfast_contract::{ApiType, FINALIZER, PolicyEvent, PolicyId, PolicyResource, RECONCILE_AT};
+use holdfast_contract::{
+    ApiType, FINALIZER, PolicyEvent, PolicyId, PolicyResource, ProviderError, RECONCILE_AT,
+};
 use serde_json::{Value as Json, json};
 
 use crate::desk::{API_VERSION, KIND};
@@ -16,7 +18,8 @@ use crate::watch::feed::{Collection, Event, Feed, Part};
 ///
 /// Each namespace is a list and a watch of its own, so that no permission for others is needed. When all have answered
 /// once they are told together, and from then on only what differs from what was told before. One that can't be read
-/// holds up none of the others: theirs are then told as changed ones before.
+/// holds up none of the others: theirs are then told as changed ones before, and that they were once all that are left refuse
+/// to be read.
 pub(super) fn policies(
     server: &Arc<Server>,
     api: &ApiType,
@@ -62,6 +65,10 @@ type Version = (String, String);
 struct Told {
     /// The places that have said nothing yet.
     silent: BTreeSet<usize>,
+    /// Those of them that have refused to.
+    refused: BTreeSet<usize>,
+    /// Whether it was told that the others were read.
+    is_read: bool,
     /// What the others have said, until all have.
     first: Vec<PolicyResource>,
     /// Whether it is told at once, as one of the silent can't be read.
@@ -75,6 +82,8 @@ impl Told {
     fn new(silent: BTreeSet<usize>) -> Self {
         Self {
             silent,
+            refused: BTreeSet::new(),
+            is_read: false,
             first: Vec::new(),
             hurried: false,
             known: BTreeMap::new(),
@@ -90,7 +99,13 @@ impl Told {
                     let told = self.first.iter().cloned().map(Box::new);
                     self.ready.extend(told.map(PolicyEvent::Changed));
                 }
+                if matches!(error, ProviderError::Denied { .. }) {
+                    self.refused.insert(place);
+                } else {
+                    self.refused.remove(&place);
+                }
                 self.ready.push_back(PolicyEvent::Failed(error));
+                self.read();
             }
             Event::Listed(policies) => {
                 let last = self.silent.len() == 1 && self.silent.contains(&place);
@@ -101,10 +116,21 @@ impl Told {
                 if last {
                     let first = std::mem::take(&mut self.first);
                     self.ready.push_back(PolicyEvent::All(first));
+                } else {
+                    self.read();
                 }
             }
             Event::Changed((policy, version)) => self.changed(place, policy, &version),
             Event::Removed((policy, _)) => self.gone(place, &policy.id),
+        }
+    }
+
+    /// Tells that all was read that may be, once that is so.
+    fn read(&mut self) {
+        let is_so = !self.silent.is_empty() && self.silent.is_subset(&self.refused) && !self.known.is_empty();
+        if is_so && !self.is_read {
+            self.is_read = true;
+            self.ready.push_back(PolicyEvent::Read);
         }
     }
 
@@ -190,7 +216,6 @@ fn read(object: &Json) -> Option<(PolicyResource, Version)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use holdfast_contract::ProviderError;
 
     fn object(namespace: &str, name: &str, uid: &str, version: u32) -> Json {
         json!({
@@ -217,9 +242,25 @@ mod tests {
                 .join(" "),
             PolicyEvent::Changed(policy) => format!("+{}", policy.id),
             PolicyEvent::Gone(id) => format!("-{id}"),
+            PolicyEvent::Read => "read".to_owned(),
             PolicyEvent::Failed(_) => "failed".to_owned(),
         };
         std::mem::take(&mut told.ready).into_iter().map(short).collect()
+    }
+
+    fn denied() -> ProviderError {
+        ProviderError::Denied {
+            action: "list policies.holdfast.dev".to_owned(),
+            target: "b".to_owned(),
+        }
+    }
+
+    fn down() -> ProviderError {
+        ProviderError::Unavailable {
+            service: "the API server".to_owned(),
+            message: "no route".to_owned(),
+            source: None,
+        }
     }
 
     #[test]
@@ -257,12 +298,9 @@ mod tests {
     fn a_namespace_that_cannot_be_read_holds_up_no_other() {
         let mut desk = Told::new([0, 1].into());
         desk.take(0, listed(&[object("a", "p", "1", 1)]));
-        let denied = ProviderError::Denied {
-            action: "list policies.holdfast.dev".to_owned(),
-            target: "b".to_owned(),
-        };
+        let denied = denied();
         desk.take(1, Event::Failed(denied.clone()));
-        assert_eq!(told(&mut desk), ["+a/p", "failed"]);
+        assert_eq!(told(&mut desk), ["+a/p", "failed", "read"]);
         desk.take(1, Event::Failed(denied.clone()));
         desk.take(0, Event::Changed(read(&object("a", "q", "4", 3)).unwrap()));
         desk.take(0, Event::Removed(read(&object("a", "p", "1", 4)).unwrap()));
@@ -273,6 +311,37 @@ mod tests {
         // What can't be read any more isn't gone.
         desk.take(1, Event::Failed(denied));
         assert_eq!(told(&mut desk), ["failed"]);
+    }
+
+    #[test]
+    fn what_may_be_read_was_read_once_every_other_namespace_has_refused() {
+        let mut desk = Told::new([0, 1, 2].into());
+        desk.take(1, Event::Failed(denied()));
+        desk.take(0, listed(&[object("a", "p", "1", 1)]));
+        // It may still answer.
+        desk.take(2, Event::Failed(down()));
+        assert_eq!(told(&mut desk), ["failed", "+a/p", "failed"]);
+        desk.take(2, listed(&[]));
+        assert_eq!(told(&mut desk), ["read"]);
+        desk.take(1, Event::Failed(down()));
+        desk.take(1, Event::Failed(denied()));
+        assert_eq!(told(&mut desk), ["failed", "failed"], "once");
+        desk.take(1, listed(&[]));
+        assert_eq!(told(&mut desk), ["a/p"]);
+    }
+
+    #[test]
+    fn where_every_namespace_refuses_nothing_was_read() {
+        let mut desk = Told::new([0, 1].into());
+        desk.take(0, Event::Failed(denied()));
+        desk.take(1, Event::Failed(denied()));
+        assert_eq!(told(&mut desk), ["failed", "failed"]);
+        // One that has refused before, and can't be reached now.
+        desk.take(1, Event::Failed(down()));
+        desk.take(0, listed(&[]));
+        assert_eq!(told(&mut desk), ["failed"]);
+        desk.take(1, Event::Failed(denied()));
+        assert_eq!(told(&mut desk), ["failed", "read"]);
     }
 
     #[test]
