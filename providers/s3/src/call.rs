@@ -64,9 +64,14 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Sends `request` and reads the whole answer, of at most `cap` bytes.
-    pub(crate) async fn receive(request: reqwest::RequestBuilder, cap: usize) -> Result<Self, Lost> {
+    /// Sends `request` and reads the whole answer, of at most `cap` bytes; tells by `begun` that there is one.
+    pub(crate) async fn receive(
+        request: reqwest::RequestBuilder,
+        cap: usize,
+        begun: impl FnOnce(),
+    ) -> Result<Self, Lost> {
         let mut response = request.send().await.map_err(|error| lost(&error))?;
+        begun();
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error))? {

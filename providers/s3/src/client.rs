@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use s3::signing::uri_encode;
 use time::OffsetDateTime;
 use tokio::sync::{OnceCell, OwnedMutexGuard, Semaphore};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::call::{self, Answer, Call, Lost, TIMEOUT};
@@ -19,6 +20,7 @@ use crate::names;
 use crate::operation::operation;
 use crate::retry;
 use crate::sign::{Service, Signer};
+use crate::silence::{Failed, Silence};
 use crate::sts::Sts;
 
 /// Learning the account may hold up the first write so long.
@@ -36,12 +38,14 @@ pub(crate) struct Client {
     credentials: Credentials,
     sts: Sts,
     account: OnceCell<Option<String>>,
+    account_failed: Failed,
     learnt: OnceCell<()>,
     /// Where buckets were found to be, where nobody said it.
     regions: Mutex<BTreeMap<String, String>>,
     /// The buckets that were seen to be this identity's own.
     own: Mutex<BTreeSet<String>>,
     limit: Semaphore,
+    silence: Silence,
     /// The buckets of which a setting is being written.
     turns: Mutex<BTreeMap<String, Arc<Turn>>>,
     meter: Option<Arc<dyn Meter>>,
@@ -58,10 +62,12 @@ impl Client {
             credentials,
             sts,
             account: OnceCell::new(),
+            account_failed: Failed::default(),
             learnt: OnceCell::new(),
             regions: Mutex::default(),
             own: Mutex::default(),
             limit: Semaphore::new(CONCURRENCY),
+            silence: Silence::default(),
             turns: Mutex::default(),
             meter: None,
         }
@@ -91,15 +97,23 @@ impl Client {
         self.settings.endpoint.as_ref()
     }
 
-    /// The account that buckets must belong to; asked for once, where anybody can say.
+    /// The account that buckets must belong to; asked for once, where anybody can say. A failure is that of all who have
+    /// waited for it.
     pub(crate) async fn account(&self) -> Result<Option<String>, ProviderError> {
+        let asked = Instant::now();
         self.account
             .get_or_try_init(async || {
                 if self.settings.account.is_some() || !self.settings.sts_knows_us {
                     return Ok(self.settings.account.clone());
                 }
-                let keys = self.credentials.keys().await?;
-                self.sts.account(&keys).await.map(Some)
+                if let Some(failure) = self.account_failed.since(asked) {
+                    return Err(failure);
+                }
+                let account = async {
+                    let keys = self.credentials.keys().await?;
+                    self.sts.account(&keys).await.map(Some)
+                };
+                account.await.inspect_err(|error| self.account_failed.note(error))
             })
             .await
             .cloned()
@@ -251,8 +265,17 @@ impl Client {
         let url = url.map_err(|message| self.about(call, |asked| asked.invalid(message)))?;
         // Closed only when the provider is dropped, and then nobody waits.
         let _permit = self.limit.acquire().await.ok();
+        let place = place(call, region);
+        // What becomes of a write only the service can say.
+        if !call.is_write()
+            && let Some(lost) = self.silence.at(&place)
+        {
+            return Err(self.about(call, |asked| lost.error(asked, false)));
+        }
+        let answers = self.silence.answers(&place);
         retry::until_final(call.repeat, || self.attempt(call, &url, region, keys))
             .await
+            .inspect_err(|lost| self.silence.unanswered(&place, answers, lost))
             .map_err(|lost| self.about(call, |asked| lost.error(asked, call.is_write())))
     }
 
@@ -287,7 +310,8 @@ impl Client {
             .body(call.body.clone());
         let measuring = self.meter.as_deref();
         let measuring = measuring.map(|meter| Measuring::begun(meter, "s3", operation(call)));
-        let answer = Answer::receive(request, call.max_answer).await;
+        let begun = || self.silence.answered(&place(call, region));
+        let answer = Answer::receive(request, call.max_answer, begun).await;
         if let Some(measuring) = measuring {
             measuring.ended(call::outcome(&answer));
         }
@@ -346,6 +370,14 @@ impl Client {
             text = format!("{text}?{}", query.join("&"));
         }
         Url::parse(&text).map_err(|error| error.to_string())
+    }
+}
+
+/// Where `call` goes, as far as one part of a service may be silent while another answers.
+fn place(call: &Call<'_>, region: &str) -> String {
+    match call.account {
+        Some(_) => format!("{region} control"),
+        None => region.to_owned(),
     }
 }
 

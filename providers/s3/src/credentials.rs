@@ -9,13 +9,17 @@ use holdfast_contract::{CredentialSource, ProviderError, Sensitive};
 use s3::creds::Credentials as Fetched;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
 use crate::environment::Environment;
 use crate::profile;
+use crate::silence::Failed;
 use crate::sts::Sts;
 
 /// Keys are fetched anew when they are good for less than this.
 const MARGIN: Duration = Duration::minutes(5);
+/// Keys that the machine or a container gives out are there within this time, or not at all.
+const FETCH: std::time::Duration = std::time::Duration::from_secs(25);
 
 /// What signs a request. Nothing of it prints.
 #[derive(Clone, PartialEq, Eq)]
@@ -71,6 +75,7 @@ pub(crate) struct Credentials {
     environment: Environment,
     sts: Sts,
     current: Mutex<Option<Arc<Keys>>>,
+    failed: Failed,
 }
 
 impl Source {
@@ -125,11 +130,14 @@ impl Credentials {
             environment,
             sts,
             current: Mutex::new(None),
+            failed: Failed::default(),
         }
     }
 
-    /// Keys that are good for a while yet. Whoever asks while they are fetched waits for that one fetch.
+    /// Keys that are good for a while yet. Whoever asks while they are fetched waits for that one fetch, and it fails for
+    /// all of them.
     pub(crate) async fn keys(&self) -> Result<Arc<Keys>, ProviderError> {
+        let asked = Instant::now();
         let mut current = self.current.lock().await;
         if let Some(keys) = current.as_ref()
             && keys
@@ -138,7 +146,11 @@ impl Credentials {
         {
             return Ok(Arc::clone(keys));
         }
-        let keys = Arc::new(self.fetch(&self.source).await?);
+        if let Some(failure) = self.failed.since(asked) {
+            return Err(failure);
+        }
+        let fetched = self.fetch(&self.source).await;
+        let keys = Arc::new(fetched.inspect_err(|error| self.failed.note(error))?);
         *current = Some(Arc::clone(&keys));
         Ok(keys)
     }
@@ -287,8 +299,14 @@ async fn blocking(
     what: &str,
     fetch: impl FnOnce() -> Result<Fetched, String> + Send + 'static,
 ) -> Result<Keys, ProviderError> {
-    let fetched = tokio::task::spawn_blocking(fetch)
+    let fetching = timeout(FETCH, tokio::task::spawn_blocking(fetch));
+    let fetched = fetching
         .await
+        .map_err(|_| ProviderError::Unavailable {
+            service: "AWS".to_owned(),
+            message: format!("{what}: no answer within {} s", FETCH.as_secs()),
+            source: None,
+        })?
         .map_err(|error| missing(format!("{what}: {error}")))?
         .map_err(|fault| missing(format!("{what}: {fault}")))?;
     match (fetched.access_key, fetched.secret_key) {

@@ -10,10 +10,14 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
 }
 
 fn credentials(source: Source, environment: Environment) -> Credentials {
+    credentials_of("http://127.0.0.1:1/", source, environment)
+}
+
+fn credentials_of(sts: &str, source: Source, environment: Environment) -> Credentials {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let sts = Sts::new(
         reqwest::Client::builder().no_proxy().build().unwrap(),
-        url::Url::parse("http://127.0.0.1:1/").unwrap(),
+        url::Url::parse(sts).unwrap(),
         "us-east-1".to_owned(),
     );
     Credentials::new(source, environment, sts)
@@ -148,4 +152,40 @@ fn ways_that_are_not_supported_are_named() {
         error.contains("credential_process") && !error.contains("hunter2"),
         "{error}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_service_that_is_silent_is_waited_for_once() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}/", listener.local_addr().unwrap());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let identity = WebIdentity {
+        role: "arn:aws:iam::111122223333:role/backup".to_owned(),
+        token_file: file.path().to_owned(),
+        session: "holdfast".to_owned(),
+    };
+    let source = Source::WebIdentity(identity);
+    let credentials = credentials_of(&endpoint, source, Environment::default());
+    let begun = Instant::now();
+    let all = futures::future::join_all((0..100).map(|_| credentials.keys())).await;
+    assert!(all.iter().all(Result::is_err), "{all:?}");
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(30),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_is_silent_about_its_identity_is_not_waited_for_without_end() {
+    let (end, hangs) = std::sync::mpsc::channel::<()>();
+    let fetching = tokio::spawn(blocking("the machine's metadata", move || {
+        let _ = hangs.recv();
+        Err("it never came".to_owned())
+    }));
+    tokio::task::yield_now().await;
+    tokio::time::advance(FETCH).await;
+    let error = fetching.await.unwrap().unwrap_err();
+    drop(end);
+    assert!(matches!(error, ProviderError::Unavailable { .. }), "{error}");
 }

@@ -24,6 +24,8 @@
 //! * **The right account.** Once the account is known, every request about a bucket names it as the expected owner.
 //! * **Bounded.** Retries, pauses, answers, pages, concurrency and time all have limits, each in one place. Repeated is
 //!   only what leaves twice what it leaves once; a creation in doubt is read back.
+//! * **Silence is waited for once.** Where a service gives no answer of any kind to some requests in a row, reads fail as
+//!   those did for some seconds, so that many buckets take no longer than one.
 //! * **Secrets don't print.** Keys and tokens have no printable form, headers that bear them are marked, and nothing
 //!   logs a header or a body.
 //!
@@ -56,6 +58,7 @@ mod provider;
 mod retry;
 mod schema;
 mod sign;
+mod silence;
 mod sts;
 mod table;
 mod write;

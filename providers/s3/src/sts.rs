@@ -163,7 +163,12 @@ impl Sts {
         signer
             .sign(&Method::GET, &url, &mut headers, b"")
             .map_err(Lost::Refused)?;
-        Answer::receive(self.http.get(url).headers(headers).timeout(TIMEOUT), MAX_ANSWER).await
+        Answer::receive(
+            self.http.get(url).headers(headers).timeout(TIMEOUT),
+            MAX_ANSWER,
+            || {},
+        )
+        .await
     }
 
     /// With what is secret in the body, where nothing on the way keeps it.
@@ -174,7 +179,7 @@ impl Sts {
             .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .timeout(TIMEOUT)
             .body(form);
-        Answer::receive(request, MAX_ANSWER).await
+        Answer::receive(request, MAX_ANSWER, || {}).await
     }
 }
 
