@@ -183,6 +183,25 @@ pub(crate) async fn enforced(case: &Case, file: bool, body: impl AsyncFnOnce(&Ou
 
 /// The same, by a process that is to do no more than `mode` says.
 pub(crate) async fn enforced_in(mode: Mode, case: &Case, file: bool, body: impl AsyncFnOnce(&Outside)) {
+    enforced_as(|settings| settings.mode = mode, case, file, body).await;
+}
+
+/// The same, with settings that `change` makes others.
+pub(crate) async fn enforced_as(
+    change: impl FnOnce(&mut Settings),
+    case: &Case,
+    file: bool,
+    body: impl AsyncFnOnce(&Outside),
+) {
+    let mut settings = Settings {
+        holder: Holder("a".to_owned()),
+        timing: Timing::default(),
+        mode: Mode::Enforce,
+        concurrency: 8,
+        default_account: Some("holdfast-system/tenant".parse().unwrap()),
+        ambient: BTreeSet::new(),
+    };
+    change(&mut settings);
     let stop = Stop::default();
     let (say, said) = mpsc::unbounded_channel();
     let (hangs, hanging) = watch::channel(false);
@@ -219,14 +238,7 @@ pub(crate) async fn enforced_in(mode: Mode, case: &Case, file: bool, body: impl 
             is_slow: slow,
         })),
         roster: None,
-        settings: Settings {
-            holder: Holder("a".to_owned()),
-            timing: Timing::default(),
-            mode,
-            concurrency: 8,
-            default_account: Some("holdfast-system/tenant".parse().unwrap()),
-            ambient: BTreeSet::new(),
-        },
+        settings,
         health: outside.health.clone(),
         metrics: outside.metrics.clone(),
     };
