@@ -205,6 +205,11 @@ impl Clerk {
         self.metrics.held(&self.id, false);
     }
 
+    /// The policy can't be enforced as it is, by its own fault: that this replica doesn't is nothing to be alarmed by.
+    pub(crate) fn stalls(&self) {
+        self.metrics.stalled(&self.id);
+    }
+
     /// This replica enforces the policy from now on, or no longer.
     pub(crate) fn held(&self, work: &Work, is_held: bool) {
         tracing::info!(policy = %self.id, held = is_held, "lease");

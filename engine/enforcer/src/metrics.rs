@@ -78,7 +78,7 @@ struct Counts {
 /// What is counted of one policy.
 #[derive(Debug, Default)]
 struct OfPolicy {
-    /// None where no lease is taken.
+    /// None where no lease is taken: nothing is written here, or the policy can't be enforced as it is.
     held: Option<bool>,
     /// None where it isn't known here, or where it is as somebody asked for.
     ready: Option<bool>,
@@ -138,6 +138,11 @@ impl Metrics {
             of.phases.clear();
             of.vanished.clear();
         }
+    }
+
+    /// The policy can't be enforced as it is. That nobody holds its lease then is no news, and no replica's fault.
+    pub fn stalled(&self, policy: &PolicyId) {
+        self.counts().of(policy).held = None;
     }
 
     /// Whether the policy's status says that it is ready; none where that is not what somebody asked for, as while it is

@@ -75,9 +75,7 @@ impl Task {
     /// Attends to the policy until it is gone or the process ends.
     pub(crate) async fn run(mut self) {
         let mut last_good: Option<Arc<Work>> = None;
-        if self.common.mode == Mode::Enforce {
-            self.clerk.attends();
-        }
+        self.attends();
         while !self.stop.is_stopped() {
             let Some(ready) = self.ready(&mut last_good, None).await else {
                 continue;
@@ -86,6 +84,12 @@ impl Task {
         }
         self.common.shares.leave(&self.id);
         self.common.health.forget(&self.id);
+    }
+
+    fn attends(&self) {
+        if self.common.mode == Mode::Enforce {
+            self.clerk.attends();
+        }
     }
 
     /// What is to be kept now: the policy as it is, or as it was good last. None where nothing can be, after that was told
@@ -109,10 +113,12 @@ impl Task {
             if !fault.goes_on {
                 *last_good = None;
                 self.common.shares.leave(&self.id);
+                self.clerk.stalls();
                 if tells || self.is_left().await {
                     self.clerk.fault(&work, fault);
                     self.idle(lease).await;
                 }
+                self.attends();
                 return None;
             }
             if tells {

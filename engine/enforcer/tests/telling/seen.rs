@@ -6,7 +6,7 @@ use holdfast_contract::{Holder, PolicyEvent, ProviderError, Value};
 use serde_json::{Value as Json, json};
 use tokio::time::{sleep, timeout};
 
-use crate::running::{Outside, enforced, resource, resource_of, right};
+use crate::running::{Outside, enforced, enforced_as, resource, resource_of, right};
 use crate::support::Case;
 use crate::{TWO_MAPS, case, config_map, spoil};
 
@@ -139,6 +139,55 @@ async fn whoever_waits_for_a_lease_says_that_it_does_not_hold_it() {
         };
         assert_eq!(outside.series("policy_"), held(0));
         until("it holds it", || outside.series("policy_held") == held(1)).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_policy_that_cannot_be_enforced_as_it_is_nobody_says_that_it_is_not_held() {
+    let case = case(TWO_MAPS, "");
+    enforced_as(|settings| settings.default_account = None, &case, false, async |outside| {
+        let spec = |name: &str| json!({ "language": 1, "serviceAccountName": "web", "rules": { "one": map(name) } });
+        let (invalid, right) = (spec("${nobody}"), spec("one"));
+        let no_account = json!({ "language": 1, "rules": { "one": map("one") } });
+        let series = |kind: &str, value: u8| {
+            format!("holdfast_policy_{kind}{{policy=\"holdfast-system/test\"}} {value}")
+        };
+        let mut generation = 0;
+        let mut edit = |spec: &Json| {
+            generation += 1;
+            let mut edited = resource_of(&case, "1", spec);
+            edited.generation = generation;
+            outside.say(PolicyEvent::Changed(edited));
+        };
+        for wrong in [&invalid, &no_account, &invalid] {
+            edit(wrong);
+            sleep(MINUTE).await;
+            assert_eq!(outside.series("policy_"), [series("ready", 0)], "{wrong}");
+        }
+        edit(&right);
+        until("it is held", || {
+            outside.series("policy_") == [series("held", 1), series("ready", 1)]
+        })
+        .await;
+        // It is enforced as it was good last.
+        edit(&invalid);
+        sleep(MINUTE).await;
+        assert_eq!(outside.series("policy_"), [series("held", 1), series("ready", 0)]);
+        edit(&no_account);
+        sleep(MINUTE).await;
+        assert_eq!(outside.series("policy_"), [series("ready", 0)]);
+        outside.hangs.send_replace(true);
+        edit(&right);
+        until("nobody holds it yet", || {
+            outside.series("policy_") == [series("held", 0)]
+        })
+        .await;
+        outside.hangs.send_replace(false);
+        until("it is held again", || {
+            outside.series("policy_held") == [series("held", 1)]
+        })
+        .await;
     })
     .await;
 }
