@@ -1,7 +1,7 @@
 //! Bounds that make every expression end soon, in bounded memory.
 
 use crate::error::{Outcome, fault};
-use crate::{Error, ErrorKind, Span};
+use crate::{Error, ErrorKind, Span, Value};
 
 /// Longest source text of an expression, in bytes.
 pub const MAX_SOURCE: usize = 16 * 1024;
@@ -22,7 +22,7 @@ pub const MAX_VALUE_NESTING: usize = 200;
 ///
 /// ```
 /// use holdfast_expression::Budget;
-/// assert_eq!(Budget::default(), Budget { steps: 1_000_000, bytes: 32 * 1024 * 1024 });
+/// assert_eq!(Budget::default(), Budget { steps: 1_000_000, bytes: 16 * 1024 * 1024 });
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budget {
@@ -33,17 +33,20 @@ pub struct Budget {
 }
 
 impl Default for Budget {
-    /// A million steps, which filter a list of tens of thousands of items, and 32 MiB.
+    /// A million steps, which filter a list of tens of thousands of items, and 16 MiB.
     fn default() -> Self {
         Self {
             steps: 1_000_000,
-            bytes: 32 * 1024 * 1024,
+            bytes: 16 * 1024 * 1024,
         }
     }
 }
 
 /// What an element of a list, or an entry of a map, is counted as.
 const ELEMENT_BYTES: u64 = 32;
+
+/// As how many elements a part of a copied value counts: it stands in nodes that have room to spare.
+const COPIED_ELEMENTS: usize = 3;
 
 impl Budget {
     /// Takes steps.
@@ -62,15 +65,42 @@ impl Budget {
     }
 
     /// Takes memory for `bytes` bytes of text, and the steps to fill it.
-    pub(crate) fn text(&mut self, bytes: usize, span: Span) -> Outcome<()> {
+    ///
+    /// # Errors
+    /// There isn't so much left.
+    pub fn text(&mut self, bytes: usize, span: Span) -> Result<(), Box<Error>> {
         self.scan(bytes, span)?;
         self.allocate(widen(bytes), span)
     }
 
     /// Takes memory for `elements` list elements or map entries, and the steps to fill it.
-    pub(crate) fn elements(&mut self, elements: usize, span: Span) -> Outcome<()> {
+    ///
+    /// # Errors
+    /// There isn't so much left.
+    pub fn elements(&mut self, elements: usize, span: Span) -> Result<(), Box<Error>> {
         self.step(elements, span)?;
         self.allocate(widen(elements).saturating_mul(ELEMENT_BYTES), span)
+    }
+
+    /// Takes the memory of a copy of `value` that shares nothing with it, nor with itself, and the steps to make it.
+    ///
+    /// # Errors
+    /// There isn't so much left.
+    pub fn copy(&mut self, value: &Value, span: Span) -> Result<(), Box<Error>> {
+        self.elements(COPIED_ELEMENTS, span)?;
+        match value {
+            Value::String(text) => self.text(text.len(), span),
+            Value::Bytes(bytes) => self.text(bytes.len(), span),
+            Value::List(elements) => elements.iter().try_for_each(|element| self.copy(element, span)),
+            Value::Map(entries) => entries.iter().try_for_each(|(key, value)| {
+                self.text(key.as_str().map_or(0, str::len), span)?;
+                self.copy(value, span)
+            }),
+            Value::Optional(Some(inner)) => self.copy(inner, span),
+            Value::Sensitive(sensitive) => self.copy(sensitive.expose(), span),
+            Value::Unknown(unknown) => self.elements(unknown.waits_for.len(), span),
+            _ => Ok(()),
+        }
     }
 
     fn allocate(&mut self, bytes: u64, span: Span) -> Outcome<()> {

@@ -221,6 +221,42 @@ fn each_part_of_a_document_knows_where_it_comes_from() {
     );
 }
 
+/// A document shares nothing with the values that it shows.
+#[test]
+fn a_document_takes_memory_for_each_copy_of_a_value() {
+    let scope = scope(serde_json::json!({ "p": "x".repeat(100_000) }));
+    let whole = "          a: \"${[parameters.p, parameters.p, parameters.p]}\"\n";
+    let within = "          a: \"${parameters.p}-${parameters.p}-${parameters.p}\"\n";
+    let each = "          a: [ { $forEach: \"[1, 2, 3]\", b: \"${parameters.p}\" } ]\n";
+    for data in [whole, within, each] {
+        let policy = with_data(data);
+        let mut budget = Budget::default();
+        let before = budget.bytes;
+        let tree = &policy.rules["x"].variants[0].documents[0].tree;
+        tree.evaluate(&scope, &mut budget, &context()).unwrap();
+        assert!(before - budget.bytes > 300_000, "{data}: {budget:?}");
+        let mut small = Budget {
+            bytes: 250_000,
+            ..Budget::default()
+        };
+        let over = tree.evaluate(&scope, &mut small, &context()).unwrap_err();
+        assert_eq!(over.error.kind, ErrorKind::Budget, "{data}");
+    }
+}
+
+#[test]
+fn a_document_without_an_expression_takes_memory_too() {
+    let policy = with_data("          { a: [ 1, 2, 3 ], b: { c: plain } }\n");
+    let mut budget = Budget::default();
+    let before = budget.clone();
+    let tree = &policy.rules["x"].variants[0].documents[0].tree;
+    tree.evaluate(&Bindings::new(), &mut budget, &context()).unwrap();
+    assert!(
+        before.bytes - budget.bytes > 1000 && budget.steps < before.steps,
+        "{budget:?}"
+    );
+}
+
 #[test]
 fn defaults_lie_under_a_document_and_null_refuses_them() {
     let policy = policy(

@@ -28,6 +28,13 @@ impl EvaluationError {
         }
     }
 
+    fn of(place: &Place, error: Error) -> Self {
+        Self {
+            place: place.clone(),
+            error,
+        }
+    }
+
     /// The path that isn't there, where that is the reason.
     #[must_use]
     pub fn missing(&self) -> Option<&str> {

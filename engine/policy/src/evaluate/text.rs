@@ -1,7 +1,7 @@
 //! Expressions and templates.
 
 use holdfast_contract::{Unknown, Value};
-use holdfast_expression::{self as expression, Budget, Context, ErrorKind, Scope};
+use holdfast_expression::{self as expression, Budget, Context, ErrorKind, Scope, Span};
 
 use super::{EvaluationError, Truth};
 use crate::convert::{NoDocument, from_expression};
@@ -76,7 +76,11 @@ impl Template {
         if let Some(expression) = self.sole() {
             return expression.evaluate(scope, budget, context);
         }
+        let charged = |taken: Result<(), Box<expression::Error>>| {
+            taken.map_err(|error| EvaluationError::of(&self.place, *error))
+        };
         if let Some(text) = self.literal() {
+            charged(budget.text(text.len(), Span::default()))?;
             return Ok(text.into());
         }
         let mut text = String::new();
@@ -85,6 +89,7 @@ impl Template {
         for part in &self.parts {
             let expression = match part {
                 Part::Text(literal) => {
+                    charged(budget.text(literal.len(), Span::default()))?;
                     text.push_str(literal);
                     continue;
                 }
@@ -98,6 +103,7 @@ impl Template {
                 }
                 other => other,
             };
+            charged(budget.copy(value, Span::default()))?;
             match within_text(value, expression)? {
                 Within::Text(piece) => text.push_str(&piece),
                 Within::Unknown(waits) => {
@@ -128,20 +134,18 @@ impl Template {
         budget: &mut Budget,
         context: &Context<'_>,
     ) -> Result<Option<Value>, EvaluationError> {
-        if let Some(text) = self.literal() {
-            return Ok(Some(Value::from(text)));
-        }
         let value = self.compute(scope, budget, context)?;
+        // What stands in a document shares nothing with other values.
+        budget
+            .copy(&value, Span::default())
+            .map_err(|error| EvaluationError::of(&self.place, *error))?;
         from_expression(&value).map_err(|error| no_document(error, &self.place))
     }
 }
 
 fn no_document(error: NoDocument, place: &Place) -> EvaluationError {
     match error {
-        NoDocument::Failed(error) => EvaluationError {
-            place: place.clone(),
-            error: error.as_ref().clone(),
-        },
+        NoDocument::Failed(error) => EvaluationError::of(place, error.as_ref().clone()),
         NoDocument::NotJson(_) => EvaluationError::new(place.clone(), ErrorKind::Type, &error.to_string()),
     }
 }

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use holdfast_contract::{Unknown, Value};
-use holdfast_expression::{self as expression, Budget, Context, ErrorKind, Scope};
+use holdfast_expression::{self as expression, Budget, Context, ErrorKind, Scope, Span};
 
 use super::{Evaluated, EvaluationError, Origins, Truth, each_items, to_unknown};
 use crate::model::{Entry, Tree, TreeNode};
 use crate::place::Place;
+
+/// As how many elements a part of a document counts: it stands beside the place that it comes from.
+const PART: usize = 8;
 
 /// One item of a `$forEach`, laid over the scope around it.
 struct WithEach<'s> {
@@ -99,8 +102,15 @@ impl Tree {
             value,
             origins: Origins::leaf(self.place.clone()),
         };
+        // A map is counted where it is made, as `$forEach` may make many of one.
+        if !matches!(self.node, TreeNode::Map { .. }) {
+            take(budget, PART, "", &self.place)?;
+        }
         match &self.node {
-            TreeNode::Literal(value) => Ok(Some(leaf(value.clone()))),
+            TreeNode::Literal(value) => {
+                take(budget, 0, value.as_str().unwrap_or_default(), &self.place)?;
+                Ok(Some(leaf(value.clone())))
+            }
             TreeNode::Template(template) => Ok(template.evaluate(run.scope, budget, run.context)?.map(leaf)),
             TreeNode::List(items) => {
                 let mut values = Vec::new();
@@ -173,7 +183,10 @@ impl Tree {
 
     fn value(&self, run: &Run<'_, '_>, budget: &mut Budget) -> Result<expression::Value, EvaluationError> {
         match &self.node {
-            TreeNode::Literal(value) => Ok(crate::convert::to_expression(value)),
+            TreeNode::Literal(value) => {
+                take(budget, 1, value.as_str().unwrap_or_default(), &self.place)?;
+                Ok(crate::convert::to_expression(value))
+            }
             TreeNode::Template(template) => template.compute(run.scope, budget, run.context),
             TreeNode::List(items) => {
                 let mut values = Vec::new();
@@ -239,6 +252,12 @@ impl Tree {
         if let expression::Value::Unknown(unknown) = over {
             return Ok(Repeated::Unknown(unknown));
         }
+        let count = match &over {
+            expression::Value::List(items) => items.len(),
+            expression::Value::Map(entries) => entries.len(),
+            _ => 0,
+        };
+        take(budget, count.saturating_mul(2), "", &for_each.place)?;
         let Some(items) = each_items(&over) else {
             let message = format!("`$forEach` goes over a list or a map, not {}", over.kind());
             return Err(EvaluationError::new(
@@ -271,6 +290,14 @@ impl Tree {
     }
 }
 
+/// Takes memory for `elements` elements and for `text`.
+fn take(budget: &mut Budget, elements: usize, text: &str, place: &Place) -> Result<(), EvaluationError> {
+    budget
+        .elements(elements, Span::default())
+        .and_then(|()| budget.text(text.len(), Span::default()))
+        .map_err(|error| EvaluationError::of(place, *error))
+}
+
 fn given_twice(place: &Place, key: &str) -> EvaluationError {
     let message = format!("the key `{key}` comes out twice");
     EvaluationError::new(place.clone(), ErrorKind::Argument, &message)
@@ -283,6 +310,7 @@ fn key_of(
     budget: &mut Budget,
 ) -> Result<Result<Option<String>, expression::Unknown>, EvaluationError> {
     if let Some(literal) = entry.key.literal() {
+        take(budget, 0, literal, &entry.key.place)?;
         return Ok(Ok(Some(literal.to_owned())));
     }
     let refuse = |kind, message: &str| Err(EvaluationError::new(entry.key.place.clone(), kind, message));
@@ -307,6 +335,7 @@ fn document_map(
     run: &Run<'_, '_>,
     budget: &mut Budget,
 ) -> Result<Evaluated, EvaluationError> {
+    take(budget, PART, "", place)?;
     let mut map = BTreeMap::new();
     let mut origins = Origins::leaf(place.clone());
     for entry in entries {
