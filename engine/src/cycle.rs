@@ -10,6 +10,7 @@ use holdfast_expression::{Context, Value};
 use holdfast_policy::{Parameters, ValidPolicy, Verb};
 
 use crate::address::Address;
+use crate::allowance::Allowance;
 use crate::checks::{self, CheckResult};
 use crate::clock::Clock;
 use crate::diff::{self, Comparisons};
@@ -126,11 +127,12 @@ impl Pass {
 }
 
 impl Engine {
-    /// Evaluates the expressions of a run that begins now.
+    /// Evaluates the expressions of a run that begins now, within `allowance`.
     #[must_use]
-    pub fn evaluator(&self) -> Evaluator<'static> {
+    pub fn evaluator<'a>(&self, allowance: &'a Allowance) -> Evaluator<'a> {
         Evaluator {
             context: Context::at(self.clock.now()).with_random(&SYSTEM_RANDOM),
+            allowance,
         }
     }
 
@@ -209,7 +211,10 @@ impl<'p> Session<'p> {
 
     /// One pass: facts, graph, observe, diff, preview, plan, report.
     pub(crate) async fn pass(&mut self) -> Result<Pass, EngineError> {
-        let evaluator = self.engine.evaluator();
+        // What is evaluated in one pass takes a second at most; between two of them others have their turn.
+        tokio::task::yield_now().await;
+        let allowance = Allowance::default();
+        let evaluator = self.engine.evaluator(&allowance);
         let facts = facts::resolve(
             self.policy,
             &self.parameters,

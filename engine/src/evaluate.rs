@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use holdfast_contract as contract;
-use holdfast_expression::{Budget, Context, ErrorKind, Value};
+use holdfast_expression::{Budget, Context, ErrorKind, Span, Value};
 use holdfast_policy::{Evaluated, EvaluationError, Expression, Place, Template, Tree, Truth};
 
+use crate::allowance::Allowance;
 use crate::scope::Roots;
 
 /// Why something has no value.
@@ -66,13 +67,48 @@ impl NoAnswer {
 pub struct Evaluator<'a> {
     /// The time of the pass.
     pub context: Context<'a>,
+    /// What all its evaluations may still use.
+    pub allowance: &'a Allowance,
 }
 
 impl Evaluator<'_> {
+    fn draw<T>(
+        &self,
+        is_kept: bool,
+        evaluate: impl FnOnce(&mut Budget, &Context<'_>) -> Result<T, EvaluationError>,
+    ) -> Result<T, EvaluationError> {
+        self.allowance
+            .draw(is_kept, |budget| evaluate(budget, &self.context))
+            .map_err(|(mut error, met)| {
+                if let Some(bound) = met {
+                    error.error.message = bound.to_string();
+                }
+                error
+            })
+    }
+
+    /// What `tree` is to expressions.
+    pub(crate) fn computed(&self, tree: &Tree, roots: &Roots) -> Result<Value, EvaluationError> {
+        self.draw(true, |budget, context| tree.compute(roots, budget, context))
+    }
+
+    /// Takes what a copy of `entries` entries of a map takes, for what stands at `tree`.
+    pub(crate) fn copied(&self, tree: &Tree, entries: usize) -> Result<(), EvaluationError> {
+        self.draw(true, |budget, _| {
+            let taken = budget.elements(entries.saturating_mul(2), Span::default());
+            taken.map_err(|error| EvaluationError {
+                place: tree.place.clone(),
+                error: *error,
+            })
+        })
+    }
+
     /// The value of a bare expression.
     pub fn value(&self, expression: &Expression, roots: &Roots) -> Result<Value, NoAnswer> {
-        let value = expression
-            .evaluate(roots, &mut Budget::default(), &self.context)
+        let value = self
+            .draw(true, |budget, context| {
+                expression.evaluate(roots, budget, context)
+            })
             .map_err(|error| no_answer(&error))?;
         match value {
             Value::Unknown(unknown) => Err(NoAnswer::Waits(unknown.waits_for.iter().cloned().collect())),
@@ -90,8 +126,8 @@ impl Evaluator<'_> {
 
     /// Whether a condition holds.
     pub fn condition(&self, expression: &Expression, roots: &Roots) -> Result<bool, NoAnswer> {
-        match expression
-            .holds(roots, &mut Budget::default(), &self.context)
+        match self
+            .draw(false, |budget, context| expression.holds(roots, budget, context))
             .map_err(|error| no_answer(&error))?
         {
             Truth::Yes => Ok(true),
@@ -102,8 +138,7 @@ impl Evaluator<'_> {
 
     /// The value of a template; none where it is left out.
     pub fn template(&self, template: &Template, roots: &Roots) -> Result<Option<contract::Value>, NoAnswer> {
-        template
-            .evaluate(roots, &mut Budget::default(), &self.context)
+        self.draw(true, |budget, context| template.evaluate(roots, budget, context))
             .map_err(|error| no_answer(&error))
     }
 
@@ -129,13 +164,13 @@ impl Evaluator<'_> {
 
     /// The document of a tree, with the places that its parts come from; none where it is left out.
     pub fn tree(&self, tree: &Tree, roots: &Roots) -> Result<Option<Evaluated>, NoAnswer> {
-        tree.evaluate(roots, &mut Budget::default(), &self.context)
+        self.draw(true, |budget, context| tree.evaluate(roots, budget, context))
             .map_err(|error| no_answer(&error))
     }
 
     /// The documents of a tree: one, none, or one for each item of a `$forEach` at its root.
     pub fn documents(&self, tree: &Tree, roots: &Roots) -> Result<Vec<Evaluated>, NoAnswer> {
-        let result = tree.evaluate_all(roots, &mut Budget::default(), &self.context);
+        let result = self.draw(true, |budget, context| tree.evaluate_all(roots, budget, context));
         match result.map_err(|error| no_answer(&error))? {
             (documents, None) => Ok(documents),
             (_, Some(unknown)) => Err(NoAnswer::Waits(unknown.waits_for)),

@@ -16,6 +16,7 @@ use holdfast_policy::{Check, Evaluated, Mode, Place, Rule, Tree, ValidPolicy, Va
 use time::OffsetDateTime;
 
 use crate::address::Address;
+use crate::allowance::Allowance;
 use crate::evaluate::{Evaluator, NoAnswer};
 use crate::facts::Facts;
 use crate::ledger::Ledger;
@@ -242,8 +243,10 @@ impl Declared<'_> {
             Self::Literal { document, default } => (document, default),
         };
         // Nothing in it asks what time it is.
+        let allowance = Allowance::default();
         let evaluator = Evaluator {
             context: Context::at(OffsetDateTime::UNIX_EPOCH),
+            allowance: &allowance,
         };
         let evaluate = |tree: &Tree| evaluator.tree(tree, &Roots::default()).ok().flatten();
         let document = evaluate(document)?;
@@ -294,6 +297,7 @@ pub fn build<'p>(input: &Input<'_, 'p>) -> ResourceGraph<'p> {
         if is_same && !input.uses.generates_names() {
             break;
         }
+        graph.forget_documents();
         let next = round(input, &next_rules, &next_defined, Some(&graph));
         let settled = is_same && names(&next).eq(names(&graph));
         rules = next_rules;
@@ -375,6 +379,16 @@ fn types(input: &Input<'_, '_>, graph: &ResourceGraph<'_>) -> BTreeMap<ApiType, 
 }
 
 impl<'p> ResourceGraph<'p> {
+    /// Forgets what was evaluated of documents, which the next round does anew: there is room for one of them, not for two.
+    fn forget_documents(&mut self) {
+        for resource in &mut self.resources {
+            if matches!(resource.declared, Some(Declared::Evaluated(_))) {
+                resource.declared = None;
+                resource.facets = Arc::default();
+            }
+        }
+    }
+
     /// What of it a later graph may take over; `as_desired` gives what was found to be as it should.
     #[must_use]
     pub(crate) fn lasting(self, as_desired: impl Fn(&Resource<'p>) -> Option<Arc<Observed>>) -> Self {

@@ -172,7 +172,7 @@ impl Engine {
         let mut trigger = options.trigger.clone();
         let mut failures: u32 = 0;
         while !options.stop.is_stopped() {
-            let parameters = self.read_parameters(policy, self.evaluator(), &options.overrides);
+            let parameters = self.read_parameters(policy, &options.overrides);
             let NoParameters { faults, unread } = match options.stop.unless_stopped(parameters).await? {
                 Ok(parameters) => {
                     teller(Kept::Valid);

@@ -29,6 +29,7 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod address;
+pub mod allowance;
 pub mod apply;
 pub mod checks;
 pub mod clock;

@@ -13,6 +13,7 @@ use holdfast_policy::{
     ValidPolicy, ValuesFrom, ValuesSource, resolve_parameters,
 };
 
+use crate::allowance::Allowance;
 use crate::clock::Clock;
 use crate::evaluate::Evaluator;
 use crate::facts::Facts;
@@ -34,8 +35,10 @@ pub fn permissions(
     clock: Clock,
 ) -> Result<Permissions, Diagnostics> {
     let parameters = resolve_parameters(policy, supplied)?;
+    let allowance = Allowance::default();
     let evaluator = Evaluator {
         context: Context::at(clock.now()),
+        allowance: &allowance,
     };
     let given: BTreeSet<&str> = supplied.iter().map(Supplied::name).collect();
     let roots = roots(policy, &parameters, &given, evaluator);

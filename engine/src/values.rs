@@ -9,6 +9,7 @@ use holdfast_policy::{
     resolve_parameters,
 };
 
+use crate::allowance::Allowance;
 use crate::cycle::{Engine, open_cluster};
 use crate::evaluate::{Evaluator, NoAnswer};
 use crate::objects;
@@ -35,10 +36,9 @@ impl Engine {
     pub async fn parameters(
         &self,
         policy: &ValidPolicy,
-        evaluator: Evaluator<'_>,
         overrides: &[Supplied],
     ) -> Result<Parameters, Diagnostics> {
-        let read = self.read_parameters(policy, evaluator, overrides).await;
+        let read = self.read_parameters(policy, overrides).await;
         read.map_err(|no| no.faults)
     }
 
@@ -46,14 +46,14 @@ impl Engine {
     pub(crate) async fn read_parameters(
         &self,
         policy: &ValidPolicy,
-        evaluator: Evaluator<'_>,
         overrides: &[Supplied],
     ) -> Result<Parameters, NoParameters> {
+        let allowance = Allowance::default();
         let mut supplied = Vec::new();
         if !policy.values_from.is_empty() {
             let providers = open_cluster(self, policy).await;
             for from in &policy.values_from {
-                supplied.extend(read(policy, from, evaluator, &providers).await?);
+                supplied.extend(read(policy, from, self.evaluator(&allowance), &providers).await?);
             }
         }
         supplied.extend(overrides.iter().cloned());
@@ -62,7 +62,8 @@ impl Engine {
 
     /// The objects that parameters' values come from, as far as they can be named.
     pub(crate) fn sources(&self, policy: &ValidPolicy) -> BTreeSet<ResourceKey> {
-        let evaluator = self.evaluator();
+        let allowance = Allowance::default();
+        let evaluator = self.evaluator(&allowance);
         let named = |from| place_of(policy, from, evaluator).ok();
         policy.values_from.iter().filter_map(named).collect()
     }

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use holdfast_expression::{Budget, Error, MapKey, Span, Value};
+use holdfast_expression::{Error, MapKey, Span, Value};
 use holdfast_policy::ValidPolicy;
 
+use crate::allowance::MAX_BYTES;
 use crate::evaluate::Evaluator;
 use crate::facts::Facts;
 use crate::scope::Roots;
 
 /// The roots `parameters`, `facts`, `variables` and `rules`.
 ///
-/// A variable that can't be computed fails only what uses it.
+/// A variable that can't be computed fails only what uses it. All that is kept of a graph hangs on these, so that what
+/// evaluations give is counted anew from here.
 #[must_use]
 pub fn roots(
     policy: &ValidPolicy,
@@ -21,6 +23,7 @@ pub fn roots(
     rules: &BTreeMap<String, Value>,
     evaluator: Evaluator<'_>,
 ) -> Roots {
+    evaluator.allowance.forget_since(MAX_BYTES);
     let mut shared = BTreeMap::from([
         ("parameters".to_owned(), parameters.clone()),
         ("facts".to_owned(), facts.root()),
@@ -33,24 +36,27 @@ pub fn roots(
             ),
         ),
     ]);
-    let mut variables: BTreeMap<MapKey, Value> = BTreeMap::new();
+    let mut variables: Arc<BTreeMap<MapKey, Value>> = Arc::default();
     for variable in &policy.variables {
-        shared.insert("variables".to_owned(), Value::from(variables.clone()));
-        let roots = Roots::new(shared.clone());
-        let value = match variable
-            .tree
-            .compute(&roots, &mut Budget::default(), &evaluator.context)
-        {
+        shared.insert("variables".to_owned(), Value::Map(Arc::clone(&variables)));
+        let computed = evaluator.computed(&variable.tree, &Roots::new(shared.clone()));
+        shared.remove("variables");
+        let value = match computed {
             Ok(Value::Optional(None) | Value::Omit) => continue,
-            Ok(Value::Optional(Some(value))) => *value,
-            Ok(value) => value,
-            Err(error) => {
-                let message = format!("variable `{}`: {}", variable.name, error.error.message);
-                Value::Failed(Arc::new(Error::new(error.error.kind, Span::default(), message)))
-            }
+            Ok(Value::Optional(Some(value))) => Ok(*value),
+            other => other,
         };
-        variables.insert(MapKey::from(variable.name.as_str()), value);
+        // Where this one holds all those before, they are copied.
+        let value = match Arc::get_mut(&mut variables) {
+            Some(_) => value,
+            None => evaluator.copied(&variable.tree, variables.len()).and(value),
+        };
+        let value = value.unwrap_or_else(|error| {
+            let message = format!("variable `{}`: {}", variable.name, error.error.message);
+            Value::Failed(Arc::new(Error::new(error.error.kind, Span::default(), message)))
+        });
+        Arc::make_mut(&mut variables).insert(MapKey::from(variable.name.as_str()), value);
     }
-    shared.insert("variables".to_owned(), Value::from(variables));
+    shared.insert("variables".to_owned(), Value::Map(variables));
     Roots::new(shared)
 }

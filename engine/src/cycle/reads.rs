@@ -48,8 +48,9 @@ impl<'p> Session<'p> {
                 .into_iter()
                 .filter(|api| !self.served.contains_key(api))
                 .collect();
+            let lasting = |graph: ResourceGraph<'p>| graph.lasting(|resource| resource.as_desired.clone());
             if !apis.is_empty() && self.ask_served(&apis).await {
-                before = Some(graph);
+                before = Some(lasting(graph));
                 continue;
             }
             for settings in &settings {
@@ -101,7 +102,7 @@ impl<'p> Session<'p> {
             if missing.is_empty() && !looks_made && !unopened && !told {
                 return graph;
             }
-            before = Some(graph);
+            before = Some(lasting(graph));
         }
         graph::build(&self.graph_input(facts, &mark, evaluator, before.as_ref()))
     }

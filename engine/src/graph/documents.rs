@@ -90,9 +90,8 @@ impl<'p> Builder<'_, 'p> {
         let mut earlier = self.previous.into_iter().chain(self.input.before);
         let before = earlier
             .find(|before| before.served == *self.served && before.providers.contains(named.settings))?;
-        let own = before.of_rule(&self.rule.key).filter(|resource| {
-            resource.address.instance == address.instance
-                && resource.provider.as_ref() == Some(&named.settings.name)
+        let own = before.of_instance(address).filter(|resource| {
+            resource.provider.as_ref() == Some(&named.settings.name)
                 && resource
                     .variant
                     .is_some_and(|before| std::ptr::eq(before, variant))
@@ -176,15 +175,28 @@ impl<'p> Builder<'_, 'p> {
         kind: &KindName,
     ) -> Result<Vec<Evaluated>, NoAnswer> {
         let evaluator = self.input.evaluator;
+        let allowance = evaluator.allowance;
+        let before = allowance.bytes();
         let default = match self.input.policy.defaults.get(kind) {
             Some(tree) => evaluator.tree(tree, roots)?,
             None => None,
         };
+        let size = before.saturating_sub(allowance.bytes());
+        let is_bounded = self.is_bounded(variant);
         let mut parts = Vec::new();
         for document in &variant.documents {
+            let before = allowance.bytes();
             parts.extend(evaluator.documents(&document.tree, roots)?);
+            if is_bounded {
+                allowance.forget_since(before);
+            }
         }
         if let Some(default) = default {
+            // Each takes a copy.
+            let copies = u64::try_from(parts.len()).unwrap_or(u64::MAX);
+            allowance
+                .keep(size.saturating_mul(copies))
+                .map_err(|bound| NoAnswer::fault(bound.to_string(), &variant.place))?;
             parts = parts.into_iter().map(|part| lay_under(part, &default)).collect();
         }
         for part in &mut parts {
@@ -335,6 +347,7 @@ fn addresses(rule: &Address, variant: &Variant, documents: &[Evaluated]) -> Vec<
         *label = label.saturating_add(1);
     }
     let mut taken = BTreeSet::new();
+    let mut next: BTreeMap<String, usize> = BTreeMap::new();
     documents
         .iter()
         .map(|document| {
@@ -343,10 +356,16 @@ fn addresses(rule: &Address, variant: &Variant, documents: &[Evaluated]) -> Vec<
                 Some(1) => short,
                 _ => objects::full_label(&document.value),
             };
-            let twins = std::iter::once(label.clone()).chain((2..).map(|n: usize| format!("{label}#{n}")));
-            let mut free = twins.filter(|label| !taken.contains(label));
-            let label = free.next().unwrap_or(label.clone());
-            drop(free);
+            // Thousands may have the same.
+            let from = *next.get(&label).unwrap_or(&1);
+            let twins = (from..).map(|n| match n {
+                1 => (n, label.clone()),
+                n => (n, format!("{label}#{n}")),
+            });
+            let mut free = twins.filter(|(_, label)| !taken.contains(label));
+            let (n, free) = free.next().unwrap_or((from, label.clone()));
+            next.insert(label, n.saturating_add(1));
+            let label = free;
             taken.insert(label.clone());
             rule.object(label)
         })

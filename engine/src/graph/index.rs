@@ -57,6 +57,18 @@ impl<'p> ResourceGraph<'p> {
         found.filter_map(|place| self.resources.get(*place))
     }
 
+    /// The resources of the rule and instance of `address`.
+    pub fn of_instance<'g>(&'g self, address: &'g Address) -> impl Iterator<Item = &'g Resource<'p>> {
+        let first = Address {
+            object: None,
+            ..address.clone()
+        };
+        let places = self.index.addresses.range(first..);
+        let own =
+            places.take_while(|(other, _)| other.rule == address.rule && other.instance == address.instance);
+        own.filter_map(|(_, place)| self.resources.get(*place))
+    }
+
     /// The resources that mean `key`, whatever its version and region.
     pub fn meaning<'g>(&'g self, key: &'g ResourceKey) -> impl Iterator<Item = &'g Resource<'p>> {
         let places = self.index.things.get(&number(key));

@@ -11,6 +11,7 @@ use holdfast_policy::{Mode, Name, Rule, Variant, Verb, lay_under, to_expression,
 use super::naming::{self, Generated, Identity, Naming, SearchFault};
 use super::{CheckOnly, Input, Resource, ResourceGraph, State};
 use crate::address::Address;
+use crate::allowance::{ACTIVE, Bound, IDLE, MAX_RESOURCES};
 use crate::evaluate::NoAnswer;
 use crate::objects;
 use crate::providers::{self, ProviderSettings};
@@ -29,7 +30,28 @@ pub(super) struct Builder<'b, 'p> {
 }
 
 impl<'p> Builder<'_, 'p> {
+    /// A rule that meets a bound of the policy's has one resource, of which nothing is known: with some of its instances
+    /// the others would look as if they had left.
     pub(super) fn build(&self, graph: &mut ResourceGraph<'p>) {
+        let (resources, checks) = (graph.resources.len(), graph.checks.len());
+        let allowance = self.input.evaluator.allowance;
+        let before = allowance.bytes();
+        // What met a bound before is no fault of this rule.
+        allowance.take_met();
+        self.all(graph);
+        if let Some(bound) = allowance.take_met() {
+            graph.resources.truncate(resources);
+            graph.checks.truncate(checks);
+            allowance.forget_since(before);
+            let no = NoAnswer::fault(bound.to_string(), &self.rule.place);
+            let address = Address::of(&self.rule.key);
+            graph
+                .resources
+                .push(self.resource(&address, self.roots, None, State::Open(no)));
+        }
+    }
+
+    fn all(&self, graph: &mut ResourceGraph<'p>) {
         let address = Address::of(&self.rule.key);
         let Some(items) = &self.rule.for_each else {
             return self.instance(&address, self.roots.clone(), graph);
@@ -54,7 +76,17 @@ impl<'p> Builder<'_, 'p> {
             let each = Value::map([("key", Value::from(key.as_str())), ("value", value)]);
             let address = Address::instance(&self.rule.key, Some(&key));
             self.instance(&address, self.roots.with("each", each), graph);
+            if self.input.evaluator.allowance.is_met() {
+                return;
+            }
         }
+    }
+
+    /// Whether the documents of `variant` stand in the policy as they are, each for one resource: they take no more than the
+    /// policy itself does.
+    pub(super) fn is_bounded(&self, variant: &Variant) -> bool {
+        let uses = self.input.uses.variant(self.rule, variant);
+        self.rule.for_each.is_none() && uses.is_some_and(|uses| uses.is_literal)
     }
 
     /// The instances by key: maps and lists of texts key themselves, all else needs `key`.
@@ -64,6 +96,14 @@ impl<'p> Builder<'_, 'p> {
             .for_each
             .as_ref()
             .map_or(&self.rule.place, |each| &each.place);
+        let count = match items {
+            Value::Map(entries) => entries.len(),
+            Value::List(items) => items.len(),
+            _ => 0,
+        };
+        if count > MAX_RESOURCES {
+            return Err(NoAnswer::fault(Bound::Resources.to_string(), place));
+        }
         let entries: Vec<(Option<String>, Value)> = match items {
             Value::Map(entries) => entries
                 .iter()
@@ -118,6 +158,11 @@ impl<'p> Builder<'_, 'p> {
     }
 
     fn instance(&self, address: &Address, roots: Roots, graph: &mut ResourceGraph<'p>) {
+        let made = graph.resources.len().saturating_add(graph.checks.len());
+        if made >= MAX_RESOURCES {
+            return self.input.evaluator.allowance.meet(Bound::Resources);
+        }
+        self.input.evaluator.allowance.instance();
         let (variant, roots) = match self.variant(&roots) {
             Ok(Some(variant)) => (variant, roots),
             Ok(None) => {
@@ -138,6 +183,7 @@ impl<'p> Builder<'_, 'p> {
             }
         };
         if variant.verb == Verb::Check {
+            self.input.evaluator.allowance.resource(IDLE);
             graph.checks.push(CheckOnly {
                 address: address.clone(),
                 checks: &variant.checks,
@@ -439,6 +485,11 @@ impl<'p> Builder<'_, 'p> {
         variant: Option<&'p Variant>,
         state: State,
     ) -> Resource<'p> {
+        self.input.evaluator.allowance.resource(match variant {
+            Some(variant) if self.is_bounded(variant) => 0,
+            _ if state == State::Active => ACTIVE,
+            _ => IDLE,
+        });
         let kind = variant
             .and_then(|variant| self.input.registry.kind(variant.kind.as_ref()?))
             .map(|(kind, _)| kind);

@@ -5,23 +5,37 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_contract::{ApiType, Facet};
 use holdfast_policy::{Name, Reference, Verb};
 
-use super::{Input, Resource, ResourceGraph};
+use super::{Input, Resource, ResourceGraph, State};
 use crate::address::Address;
+use crate::allowance::Bound;
+use crate::evaluate::NoAnswer;
 
 /// What must be there before a resource is created, and before each of its facets is set.
 type Needs = (BTreeSet<Address>, BTreeMap<Facet, BTreeSet<Address>>);
 
+/// The bytes of an address that is needed.
+const NEED: u64 = 128;
+
 /// Fills in what each resource needs, and puts each after those.
 pub(super) fn order(input: &Input<'_, '_>, graph: &mut ResourceGraph<'_>) {
     let index = Index::of(graph);
-    let needs: Vec<Needs> = graph
+    let needs: Vec<Result<Needs, Bound>> = graph
         .resources
         .iter()
         .map(|resource| needs(input, resource, &index))
         .collect();
-    for (resource, (needs, facet_needs)) in graph.resources.iter_mut().zip(needs) {
-        resource.needs = needs;
-        resource.facet_needs = facet_needs;
+    for (resource, needs) in graph.resources.iter_mut().zip(needs) {
+        match needs {
+            Ok((needs, facet_needs)) => {
+                resource.needs = needs;
+                resource.facet_needs = facet_needs;
+            }
+            Err(bound) if resource.state == State::Active => {
+                let no = NoAnswer::fault(bound.to_string(), &resource.rule.place);
+                resource.state = State::Open(no);
+            }
+            Err(_) => {}
+        }
     }
     sort(graph);
 }
@@ -104,7 +118,7 @@ impl Instances {
     }
 }
 
-fn needs(input: &Input<'_, '_>, resource: &Resource<'_>, index: &Index) -> Needs {
+fn needs<'i>(input: &Input<'_, '_>, resource: &Resource<'_>, index: &'i Index) -> Result<Needs, Bound> {
     let mut needs = BTreeSet::new();
     let mut facet_needs: BTreeMap<Facet, BTreeSet<Address>> = BTreeMap::new();
     let own_key = resource.address.instance.as_deref();
@@ -114,7 +128,7 @@ fn needs(input: &Input<'_, '_>, resource: &Resource<'_>, index: &Index) -> Needs
         .recorded_by
         .get(&resource.address.rule)
         .unwrap_or(&no_records);
-    let targets = |reference: &Reference| -> &[Address] {
+    let targets = |reference: &Reference| -> &'i [Address] {
         let Some(rule) = reference.step(0).filter(|_| reference.root == "rules") else {
             return &[];
         };
@@ -128,14 +142,20 @@ fn needs(input: &Input<'_, '_>, resource: &Resource<'_>, index: &Index) -> Needs
             all
         }
     };
+    // Where each of thousands needs each of thousands.
+    let kept = |targets: &'i [Address]| {
+        let count = u64::try_from(targets.len()).unwrap_or(u64::MAX);
+        input.evaluator.allowance.keep(count.saturating_mul(NEED))?;
+        Ok(targets.iter().cloned())
+    };
     let (Some(variant), Some(kind)) = (resource.variant, &resource.kind) else {
-        return (needs, facet_needs);
+        return Ok((needs, facet_needs));
     };
     if let Some(uses) = input.uses.variant(resource.rule, variant)
         && variant.verb == Verb::Ensure
     {
         for reference in &uses.identity {
-            needs.extend(targets(reference).iter().cloned());
+            needs.extend(kept(targets(reference))?);
         }
         for (field, reference) in &uses.documents {
             let facet = field
@@ -146,9 +166,9 @@ fn needs(input: &Input<'_, '_>, resource: &Resource<'_>, index: &Index) -> Needs
                     facet_needs
                         .entry(facet.clone())
                         .or_default()
-                        .extend(targets(reference).iter().cloned());
+                        .extend(kept(targets(reference))?);
                 }
-                _ => needs.extend(targets(reference).iter().cloned()),
+                _ => needs.extend(kept(targets(reference))?),
             }
         }
     }
@@ -160,7 +180,7 @@ fn needs(input: &Input<'_, '_>, resource: &Resource<'_>, index: &Index) -> Needs
             },
             None => None,
         };
-        needs.extend(index.targets(&after.rule, key.as_deref()).iter().cloned());
+        needs.extend(kept(index.targets(&after.rule, key.as_deref()))?);
     }
     if let Some(key) = &resource.key {
         let implied = kind.implied(key);
@@ -172,29 +192,48 @@ fn needs(input: &Input<'_, '_>, resource: &Resource<'_>, index: &Index) -> Needs
         needs.extend(implied.api.and_then(|api| index.types.get(&api).cloned()));
     }
     needs.remove(&resource.address);
-    (needs, facet_needs)
+    Ok((needs, facet_needs))
 }
 
 /// Puts each resource after those that it needs; those that don't need each other stay in order of their addresses.
 /// What needs each other in a circle, which validation refuses, comes last, so that nothing is lost.
 fn sort(graph: &mut ResourceGraph<'_>) {
-    let mut left: BTreeMap<Address, Resource<'_>> = std::mem::take(&mut graph.resources)
+    let resources: BTreeMap<Address, Resource<'_>> = std::mem::take(&mut graph.resources)
         .into_iter()
         .map(|resource| (resource.address.clone(), resource))
         .collect();
-    while !left.is_empty() {
-        let ready: Vec<Address> = left
-            .iter()
-            .filter(|(_, resource)| resource.needs.iter().all(|need| !left.contains_key(need)))
-            .map(|(address, _)| address.clone())
-            .collect();
-        let next = if ready.is_empty() {
-            left.keys().cloned().collect()
-        } else {
-            ready
-        };
-        for address in next {
-            graph.resources.extend(left.remove(&address));
-        }
+    let mut needed_by: BTreeMap<&Address, Vec<&Address>> = BTreeMap::new();
+    let mut waits: BTreeMap<&Address, usize> = BTreeMap::new();
+    for (address, resource) in &resources {
+        let needs = resource.needs.iter().filter(|need| resources.contains_key(*need));
+        waits.insert(address, needs.clone().count());
+        needs.for_each(|need| needed_by.entry(need).or_default().push(address));
     }
+    let mut order: Vec<Address> = Vec::with_capacity(resources.len());
+    let mut ready: BTreeSet<&Address> = waits
+        .iter()
+        .filter(|(_, count)| **count == 0)
+        .map(|(address, _)| *address)
+        .collect();
+    while !ready.is_empty() {
+        let mut next = BTreeSet::new();
+        for address in ready {
+            waits.remove(address);
+            order.push(address.clone());
+            for dependent in needed_by.remove(address).unwrap_or_default() {
+                let Some(count) = waits.get_mut(dependent) else {
+                    continue;
+                };
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    next.insert(dependent);
+                }
+            }
+        }
+        ready = next;
+    }
+    order.extend(waits.into_keys().cloned());
+    let mut resources = resources;
+    let ordered = order.iter().filter_map(|address| resources.remove(address));
+    graph.resources.extend(ordered);
 }

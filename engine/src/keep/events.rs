@@ -134,10 +134,7 @@ impl Keeper<'_> {
     /// watch tells twice of the same. Whether they are others than before.
     pub(super) async fn read_parameters(&mut self) -> bool {
         let Session { engine, policy, .. } = self.session;
-        let read = engine
-            .read_parameters(policy, engine.evaluator(), &self.options.overrides)
-            .await;
-        match read {
+        match engine.read_parameters(policy, &self.options.overrides).await {
             Ok(parameters) => {
                 self.due.parameters_read();
                 (self.teller)(Kept::Valid);

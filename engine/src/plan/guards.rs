@@ -61,15 +61,24 @@ fn is_at_home(input: &Input<'_>, key: &ResourceKey) -> bool {
     homes.any(|home| Some(&home.name) == key.namespace.as_ref())
 }
 
+/// So many of those that mean one thing are named.
+const NAMED: usize = 3;
+
 /// Why two rules that mean one thing may both not write it, if so.
 pub(super) fn shared(input: &Input<'_>, resource: &Resource<'_>) -> Option<String> {
     let key = resource.key.as_ref()?;
-    let others: Vec<String> = input
+    let mut others: Vec<String> = input
         .graph
         .meaning(key)
         .filter(|other| other.address != resource.address && other.verb() != Verb::Observe)
         .map(|other| other.address.to_string())
+        .take(NAMED.saturating_add(1))
         .collect();
+    // Each of thousands would name thousands.
+    if others.len() > NAMED {
+        others.truncate(NAMED);
+        others.push("and more".to_owned());
+    }
     (resource.verb() != Verb::Observe && !others.is_empty()).then(|| {
         format!(
             "{} means the same {key}: one rule may, not two",

@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bounds;
 mod fights;
 mod gone;
 mod ground;

@@ -178,10 +178,7 @@ impl Case {
     }
 
     async fn parameters(&self) -> holdfast_policy::Parameters {
-        let parameters = self
-            .engine
-            .parameters(&self.policy, self.engine.evaluator(), &self.supplied)
-            .await;
+        let parameters = self.engine.parameters(&self.policy, &self.supplied).await;
         parameters.unwrap_or_else(|faults| panic!("{}", render(&faults, 100, false)))
     }
 

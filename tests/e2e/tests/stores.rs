@@ -116,7 +116,7 @@ spec:
 
     async fn apply(&self, desired: &str) -> Report {
         let (engine, policy) = (self.engine(), self.policy(desired));
-        let parameters = engine.parameters(&policy, engine.evaluator(), &[]).await;
+        let parameters = engine.parameters(&policy, &[]).await;
         let parameters = parameters.unwrap_or_else(|faults| panic!("{}", render(&faults, 100, false)));
         let options = ApplyOptions {
             timing: Timing::default(),
@@ -145,7 +145,7 @@ spec:
     /// What a plan would change, and what it says can't be, by facet.
     async fn plan(&self, desired: &str) -> (Report, BTreeMap<String, String>) {
         let (engine, policy) = (self.engine(), self.policy(desired));
-        let parameters = engine.parameters(&policy, engine.evaluator(), &[]).await;
+        let parameters = engine.parameters(&policy, &[]).await;
         let parameters = parameters.unwrap_or_else(|faults| panic!("{}", render(&faults, 100, false)));
         let report = engine.plan(&policy, &parameters).await.unwrap();
         let blocked = report.resources[0].blocked.clone();

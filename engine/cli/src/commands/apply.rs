@@ -75,7 +75,7 @@ async fn apply(
 ) -> Result<Option<Report>, Stopped> {
     let Chosen { policy, supplied, .. } = chosen;
     let parameters = engine
-        .parameters(policy, engine.evaluator(), supplied)
+        .parameters(policy, supplied)
         .await
         .map_err(Stopped::Invalid)?;
     let parameters = &parameters;

@@ -30,7 +30,7 @@ pub(crate) async fn run(arguments: Plan, printer: Printer) -> Exit {
         };
         let planned = async {
             let parameters = engine
-                .parameters(&policy, engine.evaluator(), &supplied)
+                .parameters(&policy, &supplied)
                 .await
                 .map_err(Stopped::Invalid)?;
             engine.plan(&policy, &parameters).await.map_err(Stopped::Failed)
