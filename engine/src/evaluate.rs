@@ -1,9 +1,9 @@
 //! Evaluating the parts of a policy, with every way in which there may be no answer told apart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_contract as contract;
-use holdfast_expression::{Budget, Context, ErrorKind, Span, Value};
+use holdfast_expression::{Budget, Context, ErrorKind, MapKey, Span, Value};
 use holdfast_policy::{Evaluated, EvaluationError, Expression, Place, Template, Tree, Truth};
 
 use crate::allowance::Allowance;
@@ -92,10 +92,16 @@ impl Evaluator<'_> {
         self.draw(true, |budget, context| tree.compute(roots, budget, context))
     }
 
-    /// Takes what a copy of `entries` entries of a map takes, for what stands at `tree`.
-    pub(crate) fn copied(&self, tree: &Tree, entries: usize) -> Result<(), EvaluationError> {
+    /// Takes what a copy of `variables` takes, where `value` of `tree` holds them.
+    pub(crate) fn copied(
+        &self,
+        tree: &Tree,
+        value: &Value,
+        variables: &BTreeMap<MapKey, Value>,
+    ) -> Result<(), EvaluationError> {
         self.draw(true, |budget, _| {
-            let taken = budget.elements(entries.saturating_mul(2), Span::default());
+            let taken = budget.elements(variables.len().saturating_mul(2), Span::default());
+            let taken = taken.and_then(|()| budget.nesting(value, Span::default()));
             taken.map_err(|error| EvaluationError {
                 place: tree.place.clone(),
                 error: *error,

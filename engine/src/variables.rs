@@ -47,9 +47,11 @@ pub fn roots(
             other => other,
         };
         // Where this one holds all those before, they are copied.
-        let value = match Arc::get_mut(&mut variables) {
-            Some(_) => value,
-            None => evaluator.copied(&variable.tree, variables.len()).and(value),
+        let value = match value {
+            Ok(value) if Arc::get_mut(&mut variables).is_none() => evaluator
+                .copied(&variable.tree, &value, &variables)
+                .map(|()| value),
+            other => other,
         };
         let value = value.unwrap_or_else(|error| {
             let message = format!("variable `{}`: {}", variable.name, error.error.message);

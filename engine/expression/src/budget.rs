@@ -103,6 +103,33 @@ impl Budget {
         }
     }
 
+    /// Refuses a value nested deeper than [`MAX_VALUE_NESTING`]: values are compared, shown and freed by recursion, and those of
+    /// one evaluation are nested in those of the next.
+    ///
+    /// # Errors
+    /// It is nested deeper, or the steps to look at all of it aren't left.
+    pub fn nesting(&mut self, value: &Value, span: Span) -> Result<(), Box<Error>> {
+        self.levels(value, MAX_VALUE_NESTING, span)
+    }
+
+    fn levels(&mut self, value: &Value, levels: usize, span: Span) -> Result<(), Box<Error>> {
+        self.step(1, span)?;
+        let Some(below) = levels.checked_sub(1) else {
+            return Err(too_deep(span));
+        };
+        match value {
+            Value::List(elements) => elements
+                .iter()
+                .try_for_each(|value| self.levels(value, below, span)),
+            Value::Map(entries) => entries
+                .values()
+                .try_for_each(|value| self.levels(value, below, span)),
+            Value::Optional(Some(inner)) => self.levels(inner, below, span),
+            Value::Sensitive(sensitive) => self.levels(sensitive.expose(), below, span),
+            _ => Ok(()),
+        }
+    }
+
     fn allocate(&mut self, bytes: u64, span: Span) -> Outcome<()> {
         let Some(left) = self.bytes.checked_sub(bytes) else {
             self.bytes = 0;

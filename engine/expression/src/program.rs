@@ -2,14 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::budget::too_deep;
 use crate::check::Checker;
 use crate::evaluate::Machine;
 use crate::node::Node;
-use crate::{
-    Budget, Context, Environment, Error, MAX_VALUE_NESTING, Reference, Scope, Span, Type, Value, YamlDecoder,
-    parser,
-};
+use crate::{Budget, Context, Environment, Error, Reference, Scope, Type, Value, YamlDecoder, parser};
 
 /// An expression that has been checked and can be evaluated any number of times. Cloning is cheap.
 ///
@@ -102,28 +98,8 @@ impl Program {
         };
         let value = machine.evaluate(&self.0.node).map_err(|error| *error)?;
         if self.0.nests {
-            check_nesting(budget, &value, MAX_VALUE_NESTING, self.0.node.span).map_err(|error| *error)?;
+            budget.nesting(&value, self.0.node.span).map_err(|error| *error)?;
         }
         Ok(value)
-    }
-}
-
-/// Refuses a value nested deeper than `levels`: values are compared, shown and freed by recursion, and results of
-/// expressions are nested in one another.
-fn check_nesting(budget: &mut Budget, value: &Value, levels: usize, span: Span) -> Result<(), Box<Error>> {
-    budget.step(1, span)?;
-    let Some(below) = levels.checked_sub(1) else {
-        return Err(too_deep(span));
-    };
-    match value {
-        Value::List(elements) => elements
-            .iter()
-            .try_for_each(|value| check_nesting(budget, value, below, span)),
-        Value::Map(entries) => entries
-            .values()
-            .try_for_each(|value| check_nesting(budget, value, below, span)),
-        Value::Optional(Some(inner)) => check_nesting(budget, inner, below, span),
-        Value::Sensitive(sensitive) => check_nesting(budget, sensitive.expose(), below, span),
-        _ => Ok(()),
     }
 }

@@ -94,7 +94,14 @@ impl Tree {
         budget: &mut Budget,
         context: &Context<'_>,
     ) -> Result<expression::Value, EvaluationError> {
-        self.value(&Run { scope, context }, budget)
+        let value = self.value(&Run { scope, context }, budget)?;
+        // What an expression gives has been looked at.
+        if !matches!(self.node, TreeNode::Template(_)) {
+            budget
+                .nesting(&value, Span::default())
+                .map_err(|error| EvaluationError::of(&self.place, *error))?;
+        }
+        Ok(value)
     }
 
     fn document(&self, run: &Run<'_, '_>, budget: &mut Budget) -> Result<Option<Evaluated>, EvaluationError> {
