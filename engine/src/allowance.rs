@@ -8,8 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use holdfast_expression::Budget;
 
-/// Steps of one pass: about a second, so that it needs no pause within, as others have their turn between two passes. A thousand instances, each with a condition
-/// that looks at a hundred things, take a tenth of it in a pass that reads nothing new.
+/// Steps of one pass: about a second, so that it needs no pause within, as others have their turn between two passes. A
+/// thousand instances, each with a condition that looks at a hundred things, take a tenth of it in a pass that reads nothing
+/// new.
 pub const MAX_STEPS: u64 = 20_000_000;
 
 /// Bytes that evaluations give for one graph, as [`Budget`] counts them. A pass takes up to five times as much memory, for
