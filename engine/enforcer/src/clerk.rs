@@ -272,7 +272,7 @@ impl Clerk {
                 }
             }
             Kept::Failed { error, pause } => {
-                self.metrics.cycle(CycleResult::Error, Duration::ZERO);
+                self.metrics.failed();
                 let seconds = pause.as_secs();
                 tracing::error!(%policy, %error, seconds, "how it stands can't be told; it is tried again");
                 if let Some(fault) = Fault::of(error) {

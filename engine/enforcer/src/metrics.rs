@@ -127,6 +127,11 @@ impl Metrics {
         counts.cycle_seconds.observe(took.as_secs_f64());
     }
 
+    /// One could not even begin, or was given up: how long a cycle takes is not told by it.
+    pub fn failed(&self) {
+        increase(self.counts().cycles.entry(CycleResult::Error).or_default());
+    }
+
     /// Whether this process holds the policy's lease. Of a policy that it doesn't hold it knows nothing: whoever does
     /// tells the rest.
     pub fn held(&self, policy: &PolicyId, held: bool) {

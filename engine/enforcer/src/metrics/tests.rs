@@ -65,6 +65,10 @@ fn cycles_are_counted_by_how_they_ended_and_errors_once_more() {
         .chain(lines(&metrics, "time_seconds"))
         .collect::<Vec<_>>()
     );
+    // What was given up says nothing about how long a cycle takes.
+    metrics.failed();
+    let errors = lines(&metrics, "reconcile_errors_total");
+    assert!(errors[0].ends_with(" 2"), "{errors:?}");
     let fast = lines(&metrics, r#"le="0.005""#);
     assert_eq!(
         fast,

@@ -88,6 +88,8 @@ fn status() -> Value {
     json!({
         "type": "object",
         "description": "What is observed, and what is being done about it.",
+        // Until somebody has looked: without a condition it would be taken for one that has converged (kstatus, `Compute`).
+        "default": {"observedGeneration": -1},
         "x-kubernetes-preserve-unknown-fields": true,
         "properties": {
             "observedGeneration": count("The generation of the spec that all of this is about."),

@@ -224,15 +224,25 @@ fn reference(key: &ResourceKey, uid: Option<&str>) -> Json {
     })
 }
 
-/// A name for an event on what is called `name`: no other event's.
+/// A name for an event on what is called `name`: no other event's. An event's name is a DNS subdomain (RFC 1123), which names of
+/// roles and others need not be.
 fn name_of(name: &str) -> String {
-    let name: String = name.chars().take(NAME_MAX).collect();
+    let plain = |letter: char| match letter {
+        'a'..='z' | '0'..='9' | '.' => letter,
+        'A'..='Z' => letter.to_ascii_lowercase(),
+        _ => '-',
+    };
+    let name: String = name.chars().take(NAME_MAX).map(plain).collect();
+    let labels = name.split('.').map(|label| label.trim_matches('-'));
+    let labels: Vec<&str> = labels.filter(|label| !label.is_empty()).collect();
+    let name = if labels.is_empty() {
+        "holdfast".to_owned()
+    } else {
+        labels.join(".")
+    };
     let nanoseconds = time::OffsetDateTime::now_utc().unix_timestamp_nanos();
     let chance = getrandom::u32().unwrap_or_default();
-    format!(
-        "{}.{nanoseconds:x}{chance:08x}",
-        name.trim_end_matches(['-', '.'])
-    )
+    format!("{name}.{nanoseconds:x}{chance:08x}")
 }
 
 /// `text`, cut to at most `max` bytes.
@@ -277,5 +287,17 @@ mod tests {
             "{name}"
         );
         assert_ne!(name_of("p"), name_of("p"));
+        for (of, begins) in [
+            ("holdfast:team-web:web", "holdfast-team-web-web."),
+            ("My_Role", "my-role."),
+            ("-x", "x."),
+            ("a..b", "a.b."),
+            ("a.-b-.c", "a.b.c."),
+            ("::", "holdfast."),
+            ("größe", "gr--e."),
+        ] {
+            let name = name_of(of);
+            assert!(name.starts_with(begins), "{name}");
+        }
     }
 }

@@ -113,6 +113,26 @@ async fn an_event_about_an_object_stands_with_both() {
     };
     stage.desk.tell(&unseen).await.unwrap();
     assert_eq!(on_objects().await.len(), 1);
+    // Not all names are such as an event may have.
+    let role = key(
+        "rbac.authorization.k8s.io/v1",
+        "Role",
+        Some(&there),
+        "holdfast:Team:web",
+    );
+    let of_a_role = Notice {
+        object: Some(role),
+        object_uid: Some("44".to_owned()),
+        note: "Role holdfast:Team:web was put back".to_owned(),
+        ..notice(&stage, &uid)
+    };
+    stage.desk.tell(&of_a_role).await.unwrap();
+    let told = on_objects().await;
+    assert_eq!(told.len(), 2);
+    assert!(
+        told.iter()
+            .any(|event| event["regarding"]["name"] == "holdfast:Team:web")
+    );
     let cluster_wide = Notice {
         object: Some(key("v1", "Namespace", None, "shop")),
         object_uid: Some("43".to_owned()),
@@ -120,7 +140,7 @@ async fn an_event_about_an_object_stands_with_both() {
         ..notice(&stage, &uid)
     };
     stage.desk.tell(&cluster_wide).await.unwrap();
-    assert_eq!(stage.events().await.len(), 3);
+    assert_eq!(stage.events().await.len(), 4);
     let default = stage
         .outside
         .get("/apis/events.k8s.io/v1/namespaces/default/events");

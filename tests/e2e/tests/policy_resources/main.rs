@@ -152,6 +152,12 @@ async fn a_table_of_policies_says_how_they_stand() {
     create(cluster, &policy(&namespace, "one", &json!({"language": 1})))
         .await
         .unwrap();
+    // Nobody has looked at it yet: whoever waits for it must not take it for one that has converged.
+    let fresh = ["get", "hfp", "one", "-n", &namespace, "-o", "jsonpath={.status}"];
+    assert_eq!(
+        kubectl(cluster, &fresh).await.unwrap(),
+        r#"{"observedGeneration":-1}"#
+    );
     let status = json!({"status": {
         "observedGeneration": 1,
         "phases": {"total": 2, "converged": 1, "drifted": 1, "waiting": 0, "failed": 0, "skipped": 0},
