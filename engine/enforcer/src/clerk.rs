@@ -80,6 +80,9 @@ struct State {
     version: String,
     ledger: String,
     report: Option<Arc<Report>>,
+    /// Whether the report is of what is kept now. Until that was looked at nothing of it is enforced, and what was seen
+    /// before says nothing about it.
+    is_seen: bool,
     /// What is wrong with the policy as it is now.
     wrong: Option<Fault>,
     /// What is wrong with its parameters' values, until they are right again.
@@ -147,6 +150,7 @@ impl Clerk {
     /// The policy is to be enforced as `work` says from now on; its ledger is kept at `ledger`.
     pub(crate) fn begin(&self, work: &Work, ledger: &str) {
         let mut state = self.state();
+        state.is_seen = false;
         ledger.clone_into(&mut state.ledger);
         if state.version != work.version {
             state.version.clone_from(&work.version);
@@ -217,6 +221,7 @@ impl Clerk {
         if is_held {
             // The story goes on from what whoever held it before has told.
             let mut state = self.state();
+            state.is_seen = false;
             state.previous = self.known().status;
             let generation = work.generation();
             state.story = Story::new(&state.previous, generation);
@@ -258,7 +263,7 @@ impl Clerk {
             }
             Kept::Invalid(faults) => {
                 let mut state = self.state();
-                let fault = Fault::invalid(faults.summary()).goes_on(state.report.is_some());
+                let fault = Fault::invalid(faults.summary()).goes_on(state.is_seen);
                 self.log(&state, &fault);
                 state.handled = self.known().reconcile_at;
                 let news = state.story.fault(&fault);
@@ -275,6 +280,7 @@ impl Clerk {
                 self.metrics.failed();
                 let seconds = pause.as_secs();
                 tracing::error!(%policy, %error, seconds, "how it stands can't be told; it is tried again");
+                self.state().is_seen = false;
                 if let Some(fault) = Fault::of(error) {
                     self.take(&mut self.state(), work, fault);
                 }
@@ -292,6 +298,7 @@ impl Clerk {
         self.metrics.report(&self.id, report);
         self.metrics.news(&self.id, &news);
         state.report = Some(Arc::clone(report));
+        state.is_seen = true;
         news
     }
 
@@ -302,8 +309,12 @@ impl Clerk {
             .as_ref()
             .or(state.values.as_ref())
             .or(state.trouble.as_ref());
+        // While something stands in the way, what was seen last may be shown beside it; by itself it would be taken for how
+        // the policy stands.
+        let is_told = state.is_seen || fault.is_some();
+        let report = state.report.as_deref().filter(|_| is_told);
         let standing = Standing {
-            report: state.report.as_deref(),
+            report,
             fault,
             generation: work.generation(),
             suspended: work.policy.as_ref().is_ok_and(|policy| policy.suspend),
@@ -323,7 +334,7 @@ impl Clerk {
         let papers = Papers {
             uid: resource.uid.clone(),
             status: status.clone(),
-            results: state.report.as_deref().map(results),
+            results: report.map(results),
         };
         state.previous = status;
         self.published

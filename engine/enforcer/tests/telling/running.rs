@@ -1,6 +1,6 @@
 //! The enforcer itself, with Policy resources and policies of files, on a world in memory. Time is paused.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,7 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use holdfast_contract::{Desk, Held, Holder, Notice, PolicyEvent, PolicyId, PolicyResource, ProviderError};
+use holdfast_contract::{
+    Desk, Held, Holder, Notice, PolicyEvent, PolicyId, PolicyResource, ProviderError, StateStore, Stored,
+    Version,
+};
 use holdfast_enforcer::metrics::Metrics;
 use holdfast_enforcer::{Actor, Enforcer, FilePolicy, Files, Health, Settings, Worlds};
 use holdfast_engine::{Engine, Stop, Timing};
@@ -19,6 +22,56 @@ use tokio::time::{sleep, timeout};
 
 use crate::support::{Case, registry};
 use crate::{TWO_MAPS, case, config_map, spoil};
+
+/// Where the state is kept; no ledger is read while it `hangs`.
+#[derive(Debug)]
+struct Hanging {
+    state: Arc<dyn StateStore>,
+    hangs: watch::Receiver<bool>,
+}
+
+#[async_trait]
+impl StateStore for Hanging {
+    async fn load(&self, policy: &PolicyId) -> Result<Option<Stored>, ProviderError> {
+        // The sender outlives the enforcer.
+        let _ = self.hangs.clone().wait_for(|hangs| !hangs).await;
+        self.state.load(policy).await
+    }
+
+    async fn save(
+        &self,
+        policy: &PolicyId,
+        entries: &BTreeMap<String, String>,
+        expected: Option<&Version>,
+    ) -> Result<Version, ProviderError> {
+        self.state.save(policy, entries, expected).await
+    }
+
+    fn place(&self, policy: &PolicyId) -> String {
+        self.state.place(policy)
+    }
+
+    async fn cluster(&self) -> Result<Option<String>, ProviderError> {
+        self.state.cluster().await
+    }
+
+    async fn acquire(
+        &self,
+        policy: &PolicyId,
+        holder: &Holder,
+        duration: Duration,
+    ) -> Result<Held, ProviderError> {
+        self.state.acquire(policy, holder, duration).await
+    }
+
+    async fn holder(&self, policy: &PolicyId) -> Result<Option<Holder>, ProviderError> {
+        self.state.holder(policy).await
+    }
+
+    async fn release(&self, policy: &PolicyId, holder: &Holder) -> Result<(), ProviderError> {
+        self.state.release(policy, holder).await
+    }
+}
 
 /// One world, whoever acts; it can't be reached while `hangs`.
 struct OneWorld {
@@ -31,7 +84,12 @@ impl Worlds for OneWorld {
     async fn open(&self, _: &Actor) -> Result<Engine, ProviderError> {
         // The sender outlives the enforcer.
         let _ = self.hangs.clone().wait_for(|hangs| !hangs).await;
-        Ok(self.engine.clone())
+        let mut engine = self.engine.clone();
+        engine.state = Arc::new(Hanging {
+            state: engine.state,
+            hangs: self.hangs.clone(),
+        });
+        Ok(engine)
     }
 }
 

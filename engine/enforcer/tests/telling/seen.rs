@@ -305,39 +305,87 @@ async fn a_wrong_edit_disturbs_nothing_of_what_is_enforced() {
     .await;
 }
 
+/// The map that parameters' values come from.
+fn values(word: &str) -> String {
+    format!(
+        "objects: [ {{ apiVersion: v1, kind: ConfigMap, metadata: {{ name: values, namespace: default }}, data: {{ word: {word} }} }} ]"
+    )
+}
+
+/// Changes what that map says.
+fn set_word(case: &Case, word: &str) {
+    let edit = |object: &mut Value| {
+        let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
+        data.as_map_mut().unwrap().insert("word".into(), word.into());
+    };
+    case.world
+        .edit(&config_map("values"), &"object".into(), edit)
+        .unwrap();
+}
+
+/// A policy with a parameter of that pattern, whose value is in the map.
+fn with_word(pattern: &str) -> Json {
+    json!({
+        "language": 1, "interval": "6h",
+        "parameters": { "word": { "type": "string", "pattern": pattern } },
+        "valuesFrom": [{ "configMap": { "namespace": "default", "name": "values" } }],
+        "rules": { "one": map("one") },
+    })
+}
+
 #[tokio::test(start_paused = true)]
 async fn parameters_that_are_right_again_are_wrong_no_longer() {
-    let source = |word: &str| {
-        format!(
-            "objects: [ {{ apiVersion: v1, kind: ConfigMap, metadata: {{ name: values, namespace: default }}, data: {{ word: {word} }} }} ]"
-        )
-    };
-    let case = case(TWO_MAPS, &source("good"));
+    let case = case(TWO_MAPS, &values("good"));
     enforced(&case, false, async |outside| {
-        let spec = json!({
-            "language": 1, "interval": "6h",
-            "parameters": { "word": { "type": "string", "pattern": "^[a-z]+$" } },
-            "valuesFrom": [{ "configMap": { "namespace": "default", "name": "values" } }],
-            "rules": { "one": map("one") },
-        });
-        say(&case, outside, &spec);
+        say(&case, outside, &with_word("^[a-z]+$"));
         right(&case).await;
         sleep(MINUTE).await;
         for (word, reason) in [("BAD", "PolicyInvalid"), ("good", "Converged")] {
             outside.told();
-            let edit = |object: &mut Value| {
-                let data = object.as_map_mut().unwrap().get_mut("data").unwrap();
-                data.as_map_mut().unwrap().insert("word".into(), word.into());
-            };
-            case.world
-                .edit(&config_map("values"), &"object".into(), edit)
-                .unwrap();
+            set_word(&case, word);
             sleep(MINUTE).await;
             let told = outside.told();
             let status = told.iter().rfind(|(what, _)| *what == "status");
             let (_, status) = status.unwrap_or_else(|| panic!("{word}: nothing was told"));
             assert_eq!(status["conditions"][0]["reason"], reason, "{status:#}");
         }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_that_was_not_looked_at_yet_is_neither_enforced_nor_ready_whatever_was_before() {
+    let case = case(TWO_MAPS, &values("good"));
+    enforced(&case, false, async |outside| {
+        say(&case, outside, &with_word("^[a-z]+$"));
+        outside.condition("Ready", "Converged").await;
+        // Right in itself, but not with what the map says.
+        let mut edited = resource_of(&case, "1", &with_word("^[A-Z]+$"));
+        edited.generation = 2;
+        outside.say(PolicyEvent::Changed(edited));
+        outside.condition("Ready", "PolicyInvalid").await;
+        spoil(&case, "one", "a");
+        sleep(MINUTE * 5).await;
+        let object = case.world.document(&config_map("one")).unwrap();
+        assert!(object.to_string().contains("hunter2"), "nothing is enforced");
+        outside.hangs.send_replace(true);
+        set_word(&case, "GOOD");
+        sleep(MINUTE * 5).await;
+        for (what, told) in outside.told() {
+            let is_of_before = told["observedGeneration"] != 2;
+            assert!(!told.to_string().contains("as it was good last"), "{told:#}");
+            assert!(
+                what != "status" || is_of_before || told["conditions"][0]["status"] == "False",
+                "{told:#}"
+            );
+        }
+        let events = outside.now.borrow().events.clone();
+        let goes_on = events.iter().any(|event| event.contains("as it was good last"));
+        assert!(!goes_on, "{events:#?}");
+        outside.condition("Reconciling", "NotObserved").await;
+        outside.hangs.send_replace(false);
+        outside.condition("Ready", "Converged").await;
+        right(&case).await;
     })
     .await;
 }
