@@ -21,6 +21,9 @@ pub const MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// Resources of one policy, and instances of one rule.
 pub const MAX_RESOURCES: usize = 10_000;
 
+/// Providers of one policy. Each that is opened signs in by itself, and has connections and certificates of its own.
+pub const MAX_PROVIDERS: usize = 100;
+
 /// The steps that an instance takes beside its expressions.
 const INSTANCE: u64 = 100;
 
@@ -42,6 +45,8 @@ pub enum Bound {
     Bytes,
     /// [`MAX_RESOURCES`].
     Resources,
+    /// [`MAX_PROVIDERS`].
+    Providers,
 }
 
 /// One sentence for a person, without a full stop.
@@ -58,6 +63,9 @@ impl fmt::Display for Bound {
             }
             Self::Resources => {
                 "the policy has more than 10,000 resources; have fewer instances, or several policies"
+            }
+            Self::Providers => {
+                "the policy needs more than 100 providers; have fewer of them, or several policies"
             }
         })
     }

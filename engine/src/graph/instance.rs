@@ -11,7 +11,7 @@ use holdfast_policy::{Mode, Name, Rule, Variant, Verb, lay_under, to_expression,
 use super::naming::{self, Generated, Identity, Naming, SearchFault};
 use super::{CheckOnly, Input, Resource, ResourceGraph, State};
 use crate::address::Address;
-use crate::allowance::{ACTIVE, Bound, IDLE, MAX_RESOURCES};
+use crate::allowance::{ACTIVE, Bound, IDLE, MAX_PROVIDERS, MAX_RESOURCES};
 use crate::evaluate::NoAnswer;
 use crate::objects;
 use crate::providers::{self, ProviderSettings};
@@ -34,6 +34,7 @@ impl<'p> Builder<'_, 'p> {
     /// the others would look as if they had left.
     pub(super) fn build(&self, graph: &mut ResourceGraph<'p>) {
         let (resources, checks) = (graph.resources.len(), graph.checks.len());
+        let providers = graph.providers.len();
         let allowance = self.input.evaluator.allowance;
         let before = allowance.bytes();
         // What met a bound before is no fault of this rule.
@@ -42,6 +43,7 @@ impl<'p> Builder<'_, 'p> {
         if let Some(bound) = allowance.take_met() {
             graph.resources.truncate(resources);
             graph.checks.truncate(checks);
+            graph.providers.truncate(providers);
             allowance.forget_since(before);
             let no = NoAnswer::fault(bound.to_string(), &self.rule.place);
             let address = Address::of(&self.rule.key);
@@ -194,6 +196,9 @@ impl<'p> Builder<'_, 'p> {
         match self.resources(address, &roots, variant) {
             Ok((settings, resources)) => {
                 if !graph.providers.contains(&settings) {
+                    if graph.providers.len() >= MAX_PROVIDERS {
+                        return self.input.evaluator.allowance.meet(Bound::Providers);
+                    }
                     graph.providers.push(settings);
                 }
                 graph.resources.extend(resources);

@@ -164,12 +164,20 @@ pub fn apply_text(report: &Report, options: TextOptions) -> String {
     out
 }
 
+/// So many places where a policy acts are named.
+const SUBJECTS: usize = 5;
+
 fn header(report: &Report, options: TextOptions) -> String {
     let name = options.paint(Style::Strong, &report.policy.name);
     if report.subject.is_empty() {
         format!("{name}\n")
     } else {
-        format!("{name}  {}\n", report.subject.join(" · "))
+        let (shown, more) = report.subject.split_at(report.subject.len().min(SUBJECTS));
+        let more = match more.len() {
+            0 => String::new(),
+            more => format!(" · {more} more"),
+        };
+        format!("{name}  {}{more}\n", shown.join(" · "))
     }
 }
 

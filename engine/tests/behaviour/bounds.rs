@@ -185,6 +185,23 @@ async fn rounds_count_together() {
 }
 
 #[tokio::test]
+async fn a_policy_needs_a_bounded_number_of_providers() {
+    let of = |rule: &str, count: usize| {
+        format!(
+            "    {rule}: {{ observe: s3/Bucket, forEach: \"{}\", provider: {{ type: s3, region: '{rule}-${{each.key}}' }}, name: 'acme-${{each.key}}' }}\n",
+            numbers(count)
+        )
+    };
+    let case = Case::text(&rules("{}", &[of("few", 90), of("many", 20), of("more", 10)]), "");
+    let (graph, _) = built(&case).await;
+    assert_eq!(graph.providers.len(), 100);
+    assert!(open(&graph, "many").contains("more than 100 providers"));
+    assert_eq!(graph.of_rule("more").count(), 10);
+    let plan = text(&case.plan().await);
+    assert!(plan.lines().next().unwrap().ends_with(" · 95 more"), "{plan}");
+}
+
+#[tokio::test]
 async fn a_policy_has_a_bounded_number_of_resources() {
     let many = each("many", &numbers(MAX_RESOURCES + 1), "", "1");
     let case = Case::text(&rules("{}", &[many]), "");
