@@ -6,6 +6,7 @@ use holdfast_engine::lease::LeaseError;
 use holdfast_engine::ledger::LedgerError;
 
 use crate::reasons::{ConditionReason, EventReason};
+use crate::words;
 
 /// Why a policy is not enforced as it is written, or at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ impl Fault {
         Self { goes_on, ..self }
     }
 
-    /// What is wrong, and what goes on.
+    /// What is wrong, and what goes on: a long message leaves room for that.
     #[must_use]
     pub fn sentence(&self) -> String {
         let goes_on = if self.goes_on {
@@ -78,7 +79,8 @@ impl Fault {
         } else {
             ""
         };
-        format!("{}{goes_on}", self.message)
+        let room = words::LONGEST.saturating_sub(goes_on.len());
+        format!("{}{goes_on}", words::cut(&self.message, room))
     }
 
     /// By what events call it.

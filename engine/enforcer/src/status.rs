@@ -26,7 +26,7 @@ mod judge;
 mod parts;
 
 use judge::Judged;
-pub(crate) use parts::fitting;
+pub(crate) use parts::{NAME, NAMED, fitting};
 
 /// So many resources have an entry of their own.
 pub const ENTRIES: usize = 200;

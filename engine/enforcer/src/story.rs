@@ -18,9 +18,11 @@ use crate::reasons::{ConditionReason, EventReason, Outlook};
 use crate::words;
 
 mod resource;
+mod resumed;
 
 use resource::Seen;
 pub(crate) use resource::differs;
+use resumed::Gaps;
 
 /// Something that has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,53 +89,11 @@ pub struct Story {
     /// What keeps the policy from going, as it was told.
     kept_back: Option<String>,
     ready: bool,
+    /// What was told and isn't in the status that it goes on from, until there is a report.
+    gaps: Option<Gaps>,
 }
 
 impl Story {
-    /// Goes on where `status` says that the policy, of that generation now, was seen last; null: it never was.
-    #[must_use]
-    pub fn new(status: &Json, generation: i64) -> Self {
-        let text = |value: &Json, key: &str| value.get(key).and_then(Json::as_str).map(str::to_owned);
-        let items = |value: &Json, key: &str| {
-            value
-                .get(key)
-                .and_then(Json::as_array)
-                .cloned()
-                .unwrap_or_default()
-        };
-        let resources = items(status, "resources");
-        let resources = resources
-            .iter()
-            .filter_map(|entry| Some((text(entry, "address")?, Seen::before(entry)?)));
-        let failing = items(status.get("checks").unwrap_or(&Json::Null), "failing");
-        let failing = failing.iter().filter_map(|check| {
-            let said = text(check, "message").unwrap_or_default();
-            Some(((text(check, "address")?, text(check, "place")?), said))
-        });
-        let conditions = items(status, "conditions");
-        let ready = conditions
-            .iter()
-            .find(|condition| text(condition, "type").as_deref() == Some("Ready"));
-        let of_ready = |key| ready.and_then(|ready| text(ready, key)).unwrap_or_default();
-        let reason = ConditionReason::ALL
-            .into_iter()
-            .find(|reason| reason.name() == of_ready("reason"));
-        let mut story = Self {
-            resources: resources.collect(),
-            failing: failing.collect(),
-            limit: status.get("plan").and_then(|plan| text(plan, "hash")),
-            told: reason.map(|reason| (reason, of_ready("message"))),
-            blocked: reason == Some(ConditionReason::Blocked),
-            notes: Vec::new(),
-            kept_back: (reason == Some(ConditionReason::Removing)).then(|| of_ready("message")),
-            ready: reason == Some(ConditionReason::Converged),
-        };
-        if status.get("observedGeneration").and_then(Json::as_i64) != Some(generation) {
-            story.edited();
-        }
-        story
-    }
-
     /// The policy is another now. What differs from it is no drift.
     pub fn edited(&mut self) {
         self.resources.values_mut().for_each(Seen::edit);
@@ -180,8 +140,9 @@ impl Story {
             self.told = None;
             self.limit(report, &mut news);
             self.whole(report, suspended, &mut news);
-            self.each(report, &mut news);
-            self.checks(report, &mut news);
+            let gaps = self.gaps.take();
+            self.each(report, gaps.as_ref(), &mut news);
+            self.checks(report, gaps.as_ref(), &mut news);
             self.left(report, &mut news);
         } else {
             let unmet = words::unmet(&report.unmet);
@@ -198,18 +159,20 @@ impl Story {
 
     /// The policy is to be deleted, and `why` it can't go, if so.
     pub(crate) fn removal(&mut self, why: Option<String>) -> Option<News> {
-        let news = why.clone().filter(|_| self.kept_back != why);
-        self.kept_back = why;
+        let known = why.as_deref().map(as_told);
+        let news = why.filter(|_| self.kept_back != known);
+        self.kept_back = known;
         news.map(|why| News::of_policy(EventReason::PolicyStalled, why))
     }
 
     /// What keeps the policy as a whole from being enforced, if that is news.
     fn tell(&mut self, event: EventReason, reason: ConditionReason, message: &str) -> Option<News> {
+        let now = as_told(message);
         let is_known = self.told.as_ref().is_some_and(|(known, told)| {
             // What passes may be worded in many ways, one after another.
-            *known == reason && (reason.outlook() == Outlook::Reconciling || told == message)
+            *known == reason && (reason.outlook() == Outlook::Reconciling || *told == now)
         });
-        self.told = Some((reason, message.to_owned()));
+        self.told = Some((reason, now));
         (!is_known).then(|| News::of_policy(event, message.to_owned()))
     }
 
@@ -240,10 +203,13 @@ impl Story {
         self.blocked = held_up.is_some();
     }
 
-    fn each(&mut self, report: &Report, news: &mut Vec<News>) {
+    fn each(&mut self, report: &Report, gaps: Option<&Gaps>, news: &mut Vec<News>) {
         let mut before = std::mem::take(&mut self.resources);
         for resource in &report.resources {
             let mut seen = before.remove(&resource.address).unwrap_or_default();
+            if let Some(gaps) = gaps {
+                gaps.fill(&mut seen, resource);
+            }
             seen.see(resource, news);
             self.resources.insert(resource.address.clone(), seen);
         }
@@ -254,12 +220,13 @@ impl Story {
         news.extend(deleted.filter_map(|seen| seen.leaves).map(|leaves| *leaves));
     }
 
-    fn checks(&mut self, report: &Report, news: &mut Vec<News>) {
+    fn checks(&mut self, report: &Report, gaps: Option<&Gaps>, news: &mut Vec<News>) {
         let mut failing = BTreeMap::new();
         for check in &report.checks {
             let key = (check.address.clone(), check.place.to_string());
             let said = self.failing.get(&key).cloned();
             let told = match (check.verdict, &said) {
+                (Verdict::Fail, None) if gaps.is_some_and(|gaps| gaps.hide(check)) => None,
                 (Verdict::Fail, None) => Some((EventReason::CheckFailed, words::check(check))),
                 (Verdict::Pass, Some(said)) => Some((EventReason::CheckPassed, words::passed(check, said))),
                 _ => None,
@@ -306,4 +273,9 @@ impl Story {
         }
         self.ready = ready;
     }
+}
+
+/// A message as conditions have it: what is told is compared with that, as the next process has nothing else.
+fn as_told(message: &str) -> String {
+    words::cut(message, words::LONGEST)
 }

@@ -143,6 +143,11 @@ pub(crate) fn cut(text: &str, longest: usize) -> String {
     line
 }
 
+/// Whether [`cut`] leaves `text` as it is.
+pub(crate) fn is_whole(text: &str, longest: usize) -> bool {
+    text.len() <= longest && !text.contains(char::is_control)
+}
+
 /// What is required and doesn't hold.
 pub(crate) fn unmet(unmet: &[Unmet]) -> String {
     let messages: Vec<&str> = unmet.iter().map(|unmet| unmet.message.as_str()).collect();

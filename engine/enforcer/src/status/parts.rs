@@ -17,11 +17,11 @@ const PART: usize = 8 * 1024;
 /// So many entries of those.
 const PART_ENTRIES: usize = 50;
 /// A name has at most so many bytes: those of clusters and stores have 253.
-const NAME: usize = 320;
+pub(crate) const NAME: usize = 320;
 /// A reason in a list has at most so many bytes: the conditions have the most important one whole.
 const REASON: usize = 400;
 /// So many facets, and so many overridden fields, are named of one resource.
-const NAMED: usize = 8;
+pub(crate) const NAMED: usize = 8;
 /// What is kept free for `omitted` and the punctuation around the parts, in bytes.
 const SPARE: usize = 256;
 

@@ -1,6 +1,7 @@
 //! What has happened to one resource.
 
 use super::{BTreeSet, EventReason, HoldState, Json, News, Phase, ResourceReport, StepVerb, words};
+use crate::status::{NAME, NAMED};
 
 /// How a resource fares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl Seen {
         Some(Self {
             phase: Some(phase),
             trouble: trouble(phase),
-            course: if phase == Phase::Converged {
+            course: if phase == Phase::Converged && entry.get("action").is_none() {
                 Course::Held
             } else {
                 Course::Unsettled
@@ -66,6 +67,37 @@ impl Seen {
             leaves: None,
             written: BTreeSet::new(),
         })
+    }
+
+    /// As it is reported, all of which was told.
+    pub(super) fn told(resource: &ResourceReport) -> Self {
+        Self {
+            phase: Some(resource.phase),
+            trouble: trouble(resource.phase),
+            blocked: resource.blocked.keys().cloned().collect(),
+            hold: resource.hold.as_ref().map(|hold| hold.state),
+            vanished: resource.vanished.as_ref().is_some_and(|vanished| vanished.proven),
+            ..Self::default()
+        }
+    }
+
+    /// Whether nothing is known of it.
+    pub(super) fn is_new(&self) -> bool {
+        self.phase.is_none()
+    }
+
+    /// Adds the blocked facets that a status has no room for, or not by their names: they were told as well.
+    pub(super) fn fill(&mut self, resource: &ResourceReport) {
+        let last = self
+            .blocked
+            .last()
+            .filter(|_| self.blocked.len() >= NAMED)
+            .cloned();
+        let is_hidden = |facet: &&String| {
+            !words::is_whole(facet, NAME) || last.as_ref().is_some_and(|last| *facet > last)
+        };
+        self.blocked
+            .extend(resource.blocked.keys().filter(is_hidden).cloned());
     }
 
     /// What it is to be is another now.

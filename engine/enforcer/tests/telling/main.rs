@@ -19,6 +19,7 @@ mod keeping;
 mod leaving;
 mod replicas;
 mod results;
+mod resuming;
 mod running;
 mod seen;
 mod status;
