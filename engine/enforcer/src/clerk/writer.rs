@@ -4,9 +4,9 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_contract::{Desk, Notice, PolicyId};
+use holdfast_contract::{Desk, Notice, PolicyId, ProviderError};
 use holdfast_engine::jittered;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -18,6 +18,12 @@ const AGAIN: Duration = Duration::from_secs(5);
 const APART: Duration = Duration::from_millis(250);
 /// So long after a status was written, or another one was seen, what is seen is taken for what is there.
 const SETTLED: Duration = Duration::from_secs(5);
+
+/// How soon a report that could not be written is tried again, at first and at most.
+const REPORT_AGAIN: [Duration; 2] = [Duration::from_mins(1), Duration::from_mins(10)];
+/// How soon it is where there is no such type, at most: whoever asks the server for it does so once in ten minutes, and is
+/// not to be asked just before.
+const UNSERVED: Duration = Duration::from_secs(800);
 
 /// What is told of a Policy resource.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +62,43 @@ impl Published {
     }
 }
 
+/// How it stands with the report of one tenure.
+#[derive(Default)]
+struct Reported {
+    /// What was to be written last, and for which uid.
+    tried: Option<(String, Json)>,
+    /// How often it could not be written.
+    failures: u32,
+    /// When it is tried again, where it isn't there.
+    again: Option<Instant>,
+}
+
+impl Reported {
+    /// The answer to what was tried.
+    fn answered(&mut self, answer: &Result<bool, ProviderError>) {
+        let wait = match answer {
+            Ok(true) => None,
+            Ok(false) => Some(UNSERVED),
+            Err(_) => {
+                let [first, most] = REPORT_AGAIN;
+                let times = 2_u32.saturating_pow(self.failures.min(8));
+                Some(first.saturating_mul(times).min(most))
+            }
+        };
+        self.failures = match answer {
+            Ok(_) => 0,
+            Err(_) => self.failures.saturating_add(1),
+        };
+        self.again = wait.and_then(|wait| Instant::now().checked_add(jittered(wait)));
+    }
+
+    /// It is to be tried again.
+    fn retry(&mut self) {
+        self.again = None;
+        self.tried = None;
+    }
+}
+
 /// Writes what is to be told into the cluster.
 pub(super) struct Writer {
     pub(super) id: PolicyId,
@@ -68,6 +111,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) async fn run(mut self) {
         let mut last: Option<Published> = None;
+        let mut reported = Reported::default();
         // When to look whether the status is what was written last.
         let mut look: Option<Instant> = None;
         loop {
@@ -79,7 +123,10 @@ impl Writer {
                     }
                     let published = self.published.borrow_and_update().clone();
                     let before = last.filter(|last| last.tenure == published.tenure);
-                    let is_written = self.write(&published, before.as_ref()).await;
+                    if before.is_none() {
+                        reported = Reported::default();
+                    }
+                    let is_written = self.write(&published, before.as_ref(), &mut reported).await;
                     last = if is_written { Some(published) } else { before };
                     look = look.and_then(|_| settled());
                 }
@@ -91,7 +138,13 @@ impl Writer {
                 () = come(look) => {
                     look = None;
                     if let Some(last) = &last {
-                        self.uphold(last).await;
+                        self.uphold(last, &mut reported).await;
+                    }
+                }
+                () = come(reported.again) => {
+                    reported.retry();
+                    if let Some(last) = &last {
+                        self.write(last, Some(last), &mut reported).await;
                     }
                 }
             }
@@ -100,7 +153,12 @@ impl Writer {
 
     /// Writes what differs from what was written `before`; whether it is written now. It is given up once there is something
     /// newer to write, and when the lease passes on even in the middle of a call, which may take long.
-    async fn write(&self, published: &Published, before: Option<&Published>) -> bool {
+    async fn write(
+        &self,
+        published: &Published,
+        before: Option<&Published>,
+        reported: &mut Reported,
+    ) -> bool {
         let Some(papers) = &published.papers else {
             return true;
         };
@@ -113,16 +171,14 @@ impl Writer {
         tokio::select! {
             biased;
             () = passed => false,
-            is_written = self.put(papers, before) => is_written,
+            is_written = self.put(papers, before, reported) => is_written,
         }
     }
 
-    async fn put(&self, papers: &Papers, before: Option<&Papers>) -> bool {
+    async fn put(&self, papers: &Papers, before: Option<&Papers>, reported: &mut Reported) -> bool {
         let policy = &self.id;
-        let is_new = |part: fn(&Papers) -> Json| before.map(part) != Some(part(papers));
-        let status = |papers: &Papers| json!([papers.uid, papers.status]);
-        let results = |papers: &Papers| json!([papers.uid, papers.results]);
-        if is_new(status) {
+        let is_same = |before: &Papers| (&before.uid, &before.status) == (&papers.uid, &papers.status);
+        if !before.is_some_and(is_same) {
             while let Err(error) = self.desk.write_status(policy, &papers.uid, &papers.status).await {
                 tracing::warn!(%policy, %error, "the status could not be written");
                 sleep(jittered(AGAIN)).await;
@@ -131,17 +187,30 @@ impl Writer {
                 }
             }
         }
-        if let Some(results) = papers.results.as_ref().filter(|_| is_new(results))
-            && let Err(error) = self.desk.write_report(policy, &papers.uid, results).await
-        {
-            tracing::warn!(%policy, %error, "the report of checks could not be written");
+        if let Some(results) = &papers.results {
+            self.report(&papers.uid, results, reported).await;
         }
         sleep(APART).await;
         true
     }
 
+    /// Writes the report, unless that was tried before. Nobody waits for it to succeed: the status goes first.
+    async fn report(&self, uid: &str, results: &Json, reported: &mut Reported) {
+        let policy = &self.id;
+        let is_tried = |(of, tried): &(String, Json)| of == uid && tried == results;
+        if reported.tried.as_ref().is_some_and(is_tried) {
+            return;
+        }
+        let answer = self.desk.write_report(policy, uid, results).await;
+        if let Err(error) = &answer {
+            tracing::warn!(%policy, %error, "the report of checks could not be written");
+        }
+        reported.tried = Some((uid.to_owned(), results.clone()));
+        reported.answered(&answer);
+    }
+
     /// Whoever holds the lease tells: where the status is another than what was written last, it is written again.
-    async fn uphold(&self, last: &Published) {
+    async fn uphold(&self, last: &Published, reported: &mut Reported) {
         let is_another = |papers: &&Papers| {
             let known = self.known.borrow();
             known.uid == papers.uid && known.status != papers.status
@@ -161,7 +230,7 @@ impl Writer {
             papers: Some(there),
             ..last.clone()
         };
-        self.write(last, Some(&there)).await;
+        self.write(last, Some(&there), reported).await;
     }
 
     async fn tell(&self, notice: &Notice) {

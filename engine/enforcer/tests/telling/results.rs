@@ -1,9 +1,14 @@
 //! The results of a `PolicyReport`.
 
+use std::time::Duration;
+
+use holdfast_contract::{PolicyEvent, ProviderError};
 use holdfast_enforcer::results::results;
 use serde_json::json;
+use tokio::time::sleep;
 
-use crate::{BUCKET, case, config_map, policy, spoil};
+use crate::running::{enforced, resource};
+use crate::{BUCKET, TWO_MAPS, case, config_map, policy, spoil};
 
 const CHECKED: &str = "
   rules:
@@ -93,5 +98,34 @@ async fn results_have_the_fields_of_the_published_type() {
         assert!(["critical", "high", "low", "medium", "info"].contains(&severity));
         let properties = result["properties"].as_object().unwrap();
         assert!(properties.values().all(serde_json::Value::is_string));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_that_could_not_be_written_is_tried_again_and_no_status_for_it() {
+    let down = || ProviderError::Unavailable {
+        service: "the cluster".into(),
+        message: "no route".into(),
+        source: None,
+    };
+    for refused in [Err(down()), Ok(false)] {
+        let case = case(TWO_MAPS, "");
+        enforced(&case, false, async |outside| {
+            // What is to be made, and that it is there.
+            for _ in 0..2 {
+                outside.answer_report(refused.clone());
+            }
+            outside.say(PolicyEvent::All(vec![*resource(&case, "1")]));
+            outside.condition("Ready", "Converged").await;
+            sleep(Duration::from_secs(20)).await;
+            let mut reports = outside.told();
+            reports.retain(|(what, _)| *what == "report");
+            assert_eq!(reports.len(), 2, "{reports:#?}");
+            sleep(Duration::from_mins(15)).await;
+            assert_eq!(outside.told(), reports[1..], "{refused:?}");
+            sleep(Duration::from_mins(30)).await;
+            assert_eq!(outside.told(), [], "{refused:?}");
+        })
+        .await;
     }
 }

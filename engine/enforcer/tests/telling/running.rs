@@ -101,7 +101,11 @@ struct Saying {
     now: watch::Sender<Now>,
     /// Whether it takes no status for now: whoever writes one waits.
     is_slow: watch::Receiver<bool>,
+    /// What it answers to the next reports.
+    answers: Answers,
 }
+
+type Answers = Arc<Mutex<Vec<Result<bool, ProviderError>>>>;
 
 /// What it was told so far, taken together.
 #[derive(Clone, Debug, Default)]
@@ -146,7 +150,7 @@ impl Desk for Saying {
 
     async fn write_report(&self, _: &PolicyId, _: &str, results: &Json) -> Result<bool, ProviderError> {
         self.keep("report", results);
-        Ok(true)
+        self.answers.lock().unwrap().pop().unwrap_or(Ok(true))
     }
 
     async fn tell(&self, notice: &Notice) -> Result<(), ProviderError> {
@@ -185,6 +189,7 @@ pub(crate) struct Outside {
     pub(crate) hangs: watch::Sender<bool>,
     /// Whether no status is taken for now.
     pub(crate) is_slow: watch::Sender<bool>,
+    answers: Answers,
     /// What was told so far, taken together.
     pub(crate) now: watch::Receiver<Now>,
     file: watch::Sender<bool>,
@@ -217,6 +222,11 @@ impl Outside {
             of_kind.any(|one| one["reason"] == reason)
         };
         self.until(&format!("{kind} {reason}"), is_so).await;
+    }
+
+    /// The next report is answered so.
+    pub(crate) fn answer_report(&self, answer: Result<bool, ProviderError>) {
+        self.answers.lock().unwrap().insert(0, answer);
     }
 
     /// What was told since the last time.
@@ -274,6 +284,7 @@ pub(crate) async fn enforced_as(
         told: Arc::default(),
         hangs,
         is_slow,
+        answers: Answers::default(),
         now,
         file: is_there,
         hurry,
@@ -294,6 +305,7 @@ pub(crate) async fn enforced_as(
             told: Arc::clone(&outside.told),
             now: telling,
             is_slow: slow,
+            answers: Arc::clone(&outside.answers),
         })),
         roster: None,
         settings,
