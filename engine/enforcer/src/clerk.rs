@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use holdfast_contract::{Desk, Notice, PolicyId, PolicyResource};
+use holdfast_contract::{Desk, Notice, PolicyId};
 use holdfast_engine::{Clock, EngineError, Kept, Phase, Progress, Report};
 use serde_json::Value as Json;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use crate::fault::Fault;
 use crate::metrics::{CycleResult, Metrics};
@@ -24,42 +23,14 @@ use crate::story::{News, Story};
 use crate::words;
 use crate::work::Work;
 
+mod known;
 mod writer;
 
+pub(crate) use known::Known;
 use writer::{Papers, Published, Writer};
 
 /// So many events wait to be told.
 const LETTERS: usize = 256;
-
-/// What the cluster knows of a Policy resource, as it was told last.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Known {
-    /// Its uid.
-    uid: String,
-    /// Its status.
-    pub(crate) status: Json,
-    /// The request for everything to be read anew.
-    pub(crate) reconcile_at: Option<String>,
-    /// When that came.
-    pub(crate) asked: Option<Instant>,
-}
-
-impl Known {
-    /// What `resource` says now, of which this was known before.
-    pub(crate) fn next(&self, resource: &PolicyResource) -> Self {
-        let is_asked = self.reconcile_at != resource.reconcile_at || self.asked.is_none();
-        Self {
-            uid: resource.uid.clone(),
-            status: resource.status.clone(),
-            reconcile_at: resource.reconcile_at.clone(),
-            asked: if is_asked {
-                Some(Instant::now())
-            } else {
-                self.asked
-            },
-        }
-    }
-}
 
 /// Tells of one policy.
 pub(crate) struct Clerk {
@@ -90,6 +61,8 @@ struct State {
     /// What is in the way of telling how it stands, until it can be told again.
     trouble: Option<Fault>,
     previous: Json,
+    /// Of which incarnation what was told before was taken up.
+    resumed: Option<String>,
     /// The last request for everything to be read anew that was complied with.
     handled: Option<String>,
     phases: BTreeMap<String, (Phase, String)>,
@@ -218,21 +191,47 @@ impl Clerk {
     pub(crate) fn held(&self, work: &Work, is_held: bool) {
         tracing::info!(policy = %self.id, held = is_held, "lease");
         self.metrics.held(&self.id, is_held);
+        let mut state = self.state();
         if is_held {
-            // The story goes on from what whoever held it before has told.
-            let mut state = self.state();
-            state.is_seen = false;
-            state.previous = self.known().status;
-            let generation = work.generation();
-            state.story = Story::new(&state.previous, generation);
-            let handled = state
-                .previous
-                .get("lastHandledReconcileAt")
-                .and_then(Json::as_str);
-            state.handled = handled.map(str::to_owned);
-            state.version.clone_from(&work.version);
+            self.take_up(&mut state, work);
+        } else {
+            state.resumed = None;
         }
         self.published.send_modify(|published| published.pass(is_held));
+    }
+
+    /// This replica is to tell although it doesn't hold the lease: from what was told before, by whomever.
+    pub(crate) fn resume(&self, work: &Work) {
+        self.take_up(&mut self.state(), work);
+        self.published.send_modify(|published| published.pass(false));
+    }
+
+    /// The same, unless it told last itself.
+    pub(crate) fn resume_once(&self, work: &Work) {
+        let is_resumed = self.state().resumed.as_deref() == Some(work.uid());
+        if !is_resumed {
+            self.resume(work);
+        }
+    }
+
+    /// Somebody else tells.
+    pub(crate) fn leaves(&self) {
+        self.state().resumed = None;
+    }
+
+    /// The story goes on from what whoever told it before has told.
+    fn take_up(&self, state: &mut State, work: &Work) {
+        state.is_seen = false;
+        state.previous = self.known().status;
+        state.story = Story::new(&state.previous, work.generation());
+        let text = |key| state.previous.get(key).and_then(Json::as_str).map(str::to_owned);
+        let (handled, ledger) = (text("lastHandledReconcileAt"), text("ledger"));
+        state.handled = handled;
+        if state.ledger.is_empty() {
+            state.ledger = ledger.unwrap_or_default();
+        }
+        state.version.clone_from(&work.version);
+        state.resumed = Some(work.uid().to_owned());
     }
 
     /// Tells what happens while it is kept.

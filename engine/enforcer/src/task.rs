@@ -98,6 +98,9 @@ impl Task {
         // Where nothing is locked, all tell.
         let tells = lease.is_some() || self.common.mode == Mode::Observe;
         let work = Arc::clone(&self.work.borrow_and_update());
+        if self.common.mode == Mode::Observe {
+            self.clerk.resume_once(&work);
+        }
         // What another Policy of the same name last was, or a file, is nothing to go on with.
         let good = last_good.as_deref();
         if good.is_some_and(|good| !good.is_same_resource(&work)) {
@@ -114,7 +117,11 @@ impl Task {
                 *last_good = None;
                 self.common.shares.leave(&self.id);
                 self.clerk.stalls();
-                if tells || self.is_left().await {
+                let is_left = !tells && self.is_left().await;
+                if is_left {
+                    self.clerk.resume(&work);
+                }
+                if tells || is_left {
                     self.clerk.fault(&work, fault);
                     self.idle(lease).await;
                 }
@@ -148,9 +155,13 @@ impl Task {
             Err(error) => {
                 let fault = fault_of(&error.into());
                 looked_at(&self.common.health, &self.id, &fault);
-                if tells || !self.common.is_enforced_elsewhere(&self.id, &mut None).await {
+                if tells {
+                    self.clerk.fault(&work, fault);
+                } else if !self.common.is_enforced_elsewhere(&self.id, &mut None).await {
+                    self.clerk.resume_once(&work);
                     self.clerk.fault(&work, fault);
                 } else {
+                    self.clerk.leaves();
                     tracing::warn!(policy = %self.id, fault = fault.message, "whoever holds the lease tells");
                 }
                 self.pause(AGAIN).await;

@@ -79,6 +79,14 @@ impl Work {
         self.resource.as_ref().map_or(0, |resource| resource.generation)
     }
 
+    /// The uid of the Policy resource; empty of a file.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        self.resource
+            .as_ref()
+            .map_or("", |resource| resource.uid.as_str())
+    }
+
     /// Whether both are of one Policy resource, or both of a file.
     #[must_use]
     pub fn is_same_resource(&self, other: &Self) -> bool {

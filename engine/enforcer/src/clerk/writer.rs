@@ -178,7 +178,12 @@ impl Writer {
     async fn put(&self, papers: &Papers, before: Option<&Papers>, reported: &mut Reported) -> bool {
         let policy = &self.id;
         let is_same = |before: &Papers| (&before.uid, &before.status) == (&papers.uid, &papers.status);
-        if !before.is_some_and(is_same) {
+        // What was written last is not known at first; what is there is, and need not be written again.
+        let is_there = match before {
+            Some(before) => is_same(before),
+            None => self.known.borrow().says(&papers.uid, &papers.status),
+        };
+        if !is_there {
             while let Err(error) = self.desk.write_status(policy, &papers.uid, &papers.status).await {
                 tracing::warn!(%policy, %error, "the status could not be written");
                 sleep(jittered(AGAIN)).await;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use holdfast_contract::{Held, Holder, PolicyEvent, PolicyResource, ProviderError};
 use holdfast_memory::{Accident, Operation};
+use holdfast_policy::Mode;
 use serde_json::{Value as Json, json};
 use tokio::time::sleep;
 
-use crate::running::{Outside, enforced, enforced_as, resource, resource_of, right};
+use crate::running::{Outside, enforced, enforced_as, enforced_in, resource, resource_of, right};
 use crate::seen::map;
 use crate::support::Case;
 use crate::{TWO_MAPS, case};
@@ -162,4 +163,49 @@ async fn whoever_has_lost_the_lease_of_a_policy_that_is_wrong_puts_no_status_bac
         },
     )
     .await;
+}
+
+/// What is told by one that starts when the resource has that status, within five minutes.
+async fn told_anew(
+    case: &Case,
+    mode: Mode,
+    resource: &PolicyResource,
+    status: &Json,
+) -> (Vec<Json>, Vec<String>) {
+    let mut resource = resource.clone();
+    resource.status = status.clone();
+    let mut told = (Vec::new(), Vec::new());
+    enforced_in(mode, case, false, async |outside| {
+        outside.say(PolicyEvent::All(vec![resource]));
+        sleep(MINUTE * 5).await;
+        told = (statuses(outside), outside.now.borrow().events.clone());
+    })
+    .await;
+    told
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_told_without_a_lease_is_told_again_by_nobody_who_starts_later() {
+    let case = case(TWO_MAPS, "");
+    enforced(&case, false, async |outside| {
+        outside.say(PolicyEvent::All(vec![*resource(&case, "1")]));
+        outside.condition("Ready", "Converged").await;
+    })
+    .await;
+    for (mode, resource, reason) in [
+        (Mode::Enforce, wrong(&case), "PolicyInvalid"),
+        (Mode::Observe, wrong(&case), "PolicyInvalid"),
+        (Mode::Observe, resource(&case, "1"), "Converged"),
+    ] {
+        let (first, events) = told_anew(&case, mode, &resource, &Json::Null).await;
+        let mut status = first.last().unwrap().clone();
+        assert_eq!(status["conditions"][0]["reason"], reason, "{status:#}");
+        assert!(!events.is_empty(), "{reason}");
+        if reason == "PolicyInvalid" {
+            // It was right before, and enforced.
+            status["ledger"] = json!("ConfigMap somewhere/else");
+        }
+        let again = told_anew(&case, mode, &resource, &status).await;
+        assert_eq!(again, (Vec::new(), Vec::new()), "{reason}");
+    }
 }
