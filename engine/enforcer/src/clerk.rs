@@ -70,6 +70,13 @@ struct State {
     trace: String,
 }
 
+impl State {
+    /// The fault as it is to be told now: what was good last is enforced from when it was looked at.
+    fn now(&self, fault: &Fault) -> Fault {
+        fault.clone().goes_on(fault.goes_on && self.is_seen)
+    }
+}
+
 impl Drop for Clerk {
     fn drop(&mut self) {
         if let Some(writing) = &self.writing {
@@ -151,7 +158,7 @@ impl Clerk {
         let policy = &self.id;
         let reason = fault.reason.name();
         let what = &fault.message;
-        if fault.goes_on {
+        if state.now(fault).goes_on {
             tracing::error!(%policy, reason, fault = what, "not enforced as it is now, but as it was before");
         } else {
             tracing::error!(%policy, reason, fault = what, "not enforced");
@@ -161,7 +168,8 @@ impl Clerk {
     /// Takes a fault for what stands in the way, and tells of it.
     fn take(&self, state: &mut State, work: &Work, fault: Fault) {
         state.handled = self.known().reconcile_at;
-        let news = state.story.fault(&fault);
+        let told = state.now(&fault);
+        let news = state.story.fault(&told);
         if fault.reason.is_passing() {
             state.trouble = Some(fault);
         } else {
@@ -307,14 +315,15 @@ impl Clerk {
             .wrong
             .as_ref()
             .or(state.values.as_ref())
-            .or(state.trouble.as_ref());
+            .or(state.trouble.as_ref())
+            .map(|fault| state.now(fault));
         // While something stands in the way, what was seen last may be shown beside it; by itself it would be taken for how
         // the policy stands.
         let is_told = state.is_seen || fault.is_some();
         let report = state.report.as_deref().filter(|_| is_told);
         let standing = Standing {
             report,
-            fault,
+            fault: fault.as_ref(),
             generation: work.generation(),
             suspended: work.policy.as_ref().is_ok_and(|policy| policy.suspend),
             removing: work.is_deleting(),

@@ -389,3 +389,25 @@ async fn an_edit_that_was_not_looked_at_yet_is_neither_enforced_nor_ready_whatev
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_edit_while_nothing_is_enforced_is_not_told_as_if_something_were() {
+    let case = case(TWO_MAPS, &values("good"));
+    enforced(&case, false, async |outside| {
+        let status = || outside.now.borrow().status.to_string();
+        let says_so = || status().contains("as it was good last");
+        // Right in itself, but not with what the map says.
+        say(&case, outside, &with_word("^[A-Z]+$"));
+        outside.condition("Ready", "PolicyInvalid").await;
+        let wrong = json!({ "language": 1, "rules": { "one": map("${nobody}") } });
+        let mut edited = resource_of(&case, "1", &wrong);
+        edited.generation = 2;
+        outside.say(PolicyEvent::Changed(edited));
+        sleep(MINUTE * 5).await;
+        assert!(status().contains("nobody") && !says_so(), "{}", status());
+        set_word(&case, "GOOD");
+        until("it is enforced, and told so", says_so).await;
+        right(&case).await;
+    })
+    .await;
+}
