@@ -287,9 +287,10 @@ impl Clerk {
                 self.metrics.failed();
                 let seconds = pause.as_secs();
                 tracing::error!(%policy, %error, seconds, "how it stands can't be told; it is tried again");
-                self.state().is_seen = false;
+                let mut state = self.state();
+                state.is_seen = false;
                 if let Some(fault) = Fault::of(error) {
-                    self.take(&mut self.state(), work, fault);
+                    self.take(&mut state, work, fault);
                 }
             }
         }

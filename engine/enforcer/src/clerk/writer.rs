@@ -216,26 +216,19 @@ impl Writer {
 
     /// Whoever holds the lease tells: where the status is another than what was written last, it is written again.
     async fn uphold(&self, last: &Published, reported: &mut Reported) {
-        let is_another = |papers: &&Papers| {
+        let is_another = |papers: &Papers| {
             let known = self.known.borrow();
             known.uid == papers.uid && known.status != papers.status
         };
-        let Some(papers) = last.papers.as_ref().filter(is_another) else {
+        if !last.papers.as_ref().is_some_and(is_another) || !last.is_holder {
             return;
-        };
-        if !last.is_holder || self.published.has_changed().unwrap_or(true) {
+        }
+        if self.published.has_changed().unwrap_or(true) {
             return;
         }
         tracing::info!(policy = %self.id, "somebody has written another status: it is written again");
-        let there = Papers {
-            status: Json::Null,
-            ..papers.clone()
-        };
-        let there = Published {
-            papers: Some(there),
-            ..last.clone()
-        };
-        self.write(last, Some(&there), reported).await;
+        // What was written last isn't there any more: what is seen counts.
+        self.write(last, None, reported).await;
     }
 
     async fn tell(&self, notice: &Notice) {

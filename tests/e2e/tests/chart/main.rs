@@ -86,7 +86,12 @@ async fn text(values: &[&str]) -> String {
 }
 
 async fn rendered(values: &[&str]) -> Vec<Value> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(&text(values).await).unwrap();
+    documents(&text(values).await)
+}
+
+/// The documents of what Helm has rendered.
+fn documents(text: &str) -> Vec<Value> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text).unwrap();
     documents
         .into_iter()
         .filter(|document| !document.is_null())

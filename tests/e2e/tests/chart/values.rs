@@ -4,7 +4,7 @@ use holdfast_e2e::STATE;
 use holdfast_testbed::helm;
 use serde_json::{Value, json};
 
-use crate::{OPENSHIFT, chart, of, pod, rendered, run};
+use crate::{OPENSHIFT, chart, documents, of, pod, rendered, run};
 
 const VELERO: &str = "policies.managed-velero.enabled=true";
 
@@ -117,8 +117,7 @@ fn a_release_may_be_called_as_helm_lets_it() {
             arguments.extend(["--set-string", "policyNamespaces={789}"]);
             arguments.extend(["--set-string", "impersonateIn={789}"]);
             let text = helm(None, &arguments).await.unwrap();
-            let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
-            let documents: Vec<Value> = documents.into_iter().filter(|one| !one.is_null()).collect();
+            let documents = documents(&text);
             // RFC 1035, as Services are called.
             assert_eq!(of(&documents, "Service", name)["metadata"]["name"], json!(name));
             for document in &documents {
