@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_contract::ResourceKey;
+use holdfast_engine::Phase;
 use holdfast_engine::checks::Verdict;
 use holdfast_engine::report::{Report, ResourceReport};
 use holdfast_engine::step::{HoldState, Outcome, StepVerb};
-use holdfast_engine::{Kept, Phase, Progress};
 use serde_json::Value as Json;
 
 use crate::fault::Fault;
@@ -99,23 +99,6 @@ impl Story {
         self.resources.values_mut().for_each(Seen::edit);
         self.told = None;
         self.ready = false;
-    }
-
-    /// What happens while the policy is kept; `suspended` as for [`report`](Self::report).
-    pub fn kept(&mut self, kept: &Kept<'_>, suspended: bool) -> Vec<News> {
-        match kept {
-            Kept::Writing { report, .. } | Kept::Cycle { report, .. } => self.report(report, suspended),
-            Kept::Progress(Progress::Written(outcome, _)) => {
-                self.written(outcome);
-                Vec::new()
-            }
-            Kept::Invalid(faults) => self.fault(&Fault::invalid(faults.summary()).goes_on(true)),
-            Kept::Failed { error, .. } => {
-                let fault = Fault::of(error);
-                fault.map(|fault| self.fault(&fault)).unwrap_or_default()
-            }
-            Kept::Progress(_) | Kept::Quiet | Kept::Valid => Vec::new(),
-        }
     }
 
     /// A write has ended.

@@ -90,8 +90,7 @@ impl Work {
     /// Whether both are of one Policy resource, or both of a file.
     #[must_use]
     pub fn is_same_resource(&self, other: &Self) -> bool {
-        let uid = |work: &Self| work.resource.as_ref().map(|resource| resource.uid.clone());
-        uid(self) == uid(other)
+        self.uid() == other.uid()
     }
 
     /// Whether the policy is on its way out.

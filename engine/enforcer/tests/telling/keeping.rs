@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use holdfast_contract::ProviderError;
+use holdfast_enforcer::fault::Fault;
 use holdfast_enforcer::story::{News, Story};
-use holdfast_engine::{Clock, KeepOptions, Kept, Stop, Tally, Timing};
+use holdfast_engine::{Clock, KeepOptions, Kept, Progress, Stop, Tally, Timing};
 use holdfast_memory::{Accident, Operation};
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
@@ -43,6 +44,23 @@ impl Told {
     }
 }
 
+/// What a story has to tell of what happens.
+fn news(story: &mut Story, kept: &Kept<'_>, suspended: bool) -> Vec<News> {
+    match kept {
+        Kept::Writing { report, .. } | Kept::Cycle { report, .. } => story.report(report, suspended),
+        Kept::Progress(Progress::Written(outcome, _)) => {
+            story.written(outcome);
+            Vec::new()
+        }
+        Kept::Invalid(faults) => story.fault(&Fault::invalid(faults.summary())),
+        Kept::Failed { error, .. } => {
+            let fault = Fault::of(error);
+            fault.map(|fault| story.fault(&fault)).unwrap_or_default()
+        }
+        Kept::Progress(_) | Kept::Quiet | Kept::Valid => Vec::new(),
+    }
+}
+
 async fn kept(case: &Case, body: impl AsyncFnOnce(&Told)) {
     let (stop, (_trigger, trigger)) = (Stop::default(), watch::channel(0));
     let options = KeepOptions {
@@ -58,7 +76,7 @@ async fn kept(case: &Case, body: impl AsyncFnOnce(&Told)) {
     };
     let story = Mutex::new(Story::new(&json!(null), 3));
     let teller = |kept: Kept<'_>| {
-        let news = story.lock().unwrap().kept(&kept, case.policy.suspend);
+        let news = news(&mut story.lock().unwrap(), &kept, case.policy.suspend);
         told.news.lock().unwrap().extend(news);
         told.cycles
             .send_modify(|cycles| *cycles += usize::from(matches!(kept, Kept::Cycle { .. })));
